@@ -32,7 +32,8 @@ def requirements(pyproject: Mapping[str, object]) -> dict[str, list[str]]:
     """The requirement strings of pyproject.toml by where they stand: build, extra, group, ..."""
     tables = json.loads(json.dumps(pyproject))  # a plain tree: the file holds no dates
     return {
-        "build": tables["build-system"]["requires"],
+        # The backend asks for editables itself, but only at build time, where pins do not reach.
+        "build": [*tables["build-system"]["requires"], "editables"],
         "runtime": tables["project"]["dependencies"],
         **tables["project"]["optional-dependencies"],
         **tables["dependency-groups"],
