@@ -1,0 +1,1 @@
+"""What notebook code calls, apart from elements. Light: importing it loads no kernel."""

@@ -1,0 +1,33 @@
+"""Text to be rendered."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+
+class Markdown:
+    """Markdown text; as the output of a cell it is rendered."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        """The indentation that all lines but the first share is taken off, as for a docstring."""
+        first, newline, rest = text.strip("\n").partition("\n")
+        self.text = (first.lstrip() + newline + dedent(rest)).strip()
+
+    def _mime_(self) -> tuple[str, str]:
+        return "text/markdown", self.text
+
+    def __repr__(self) -> str:
+        return f"Markdown({self.text!r})"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def md(text: str) -> Markdown:
+    """Render text as Markdown: make it the last expression of a cell.
+
+    In an f-string an element stands for itself: `cb.md(f"Age: {slider}")`.
+    """
+    return Markdown(text)
