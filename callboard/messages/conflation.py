@@ -1,7 +1,8 @@
 """How ticks of UI elements and widget models merge while they wait.
 
 Ticks merge whatever their interleaving: the last value of an element wins, and the last write of
-each key of a model's state. A custom message of a widget is no tick; nothing may be merged across it.
+each key of a model's state. A custom message of a widget is no tick; nothing may be merged across
+it.
 """
 
 from __future__ import annotations
