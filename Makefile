@@ -12,7 +12,7 @@ INTERPRETER := $(VENV)/.made-with-$(subst /,_,$(or $(PYTHON),none))
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
-BENCHMARKS := $(filter $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)),actors scale kernel)
+BENCHMARKS := actors scale drag
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick check format bench bench-marimo compat pin clean
@@ -45,9 +45,9 @@ bench: $(DEV)  ## run each benchmark briefly; JSON goes to benchmarks/results/
 	@set -e; for name in $(BENCHMARKS); do \
 		$(BIN)/python -m benchmarks.$$name --quick --json benchmarks/results/$$name.json; done
 
-bench-marimo: $(DEV)  ## the same scenarios on a real marimo kernel (downloads it once)
+bench-marimo: $(DEV)  ## the drag on callboard and on real marimo kernels (downloads them once)
 	@mkdir -p benchmarks/results
-	@$(BIN)/python -m benchmarks.marimo --json benchmarks/results/marimo.json $(ARGS)
+	@$(BIN)/python -m benchmarks.drag --json benchmarks/results/drag-marimo.json $(ARGS)
 
 compat: $(DEV)  ## send every message through marimo's codecs, both ways (downloads marimo once)
 	@$(BIN)/python -m benchmarks.compat $(ARGS)
