@@ -1,0 +1,94 @@
+"""Supervised actors on trio: mailboxes, routing, settlement, broadcasting.
+
+Generic over the message type, and knows nothing of what the messages mean.
+"""
+
+from callboard.runtime.actor import ActorContext, Behaviour, Ref
+from callboard.runtime.broadcaster import Broadcaster, Frame, Subscription
+from callboard.runtime.dead_letters import Cause, DeadLetter, DeadLetters
+from callboard.runtime.envelope import Envelope, Outcome, Settlement
+from callboard.runtime.errors import (
+    ActorError,
+    Cancelled,
+    Closed,
+    Dead,
+    Dropped,
+    Expired,
+    Full,
+    Lagged,
+    StartFailed,
+    Superseded,
+    Unroutable,
+)
+from callboard.runtime.ingress import Ingress
+from callboard.runtime.lane import Lane, TicketGone, Turn
+from callboard.runtime.ledger import Account, Ledger
+from callboard.runtime.mailbox import Conflation, Mailbox, Overflow
+from callboard.runtime.metrics import (
+    ActorSnapshot,
+    Histogram,
+    HistogramSnapshot,
+    SupervisorSnapshot,
+)
+from callboard.runtime.router import Route, Router
+from callboard.runtime.supervisor import (
+    ActorState,
+    Backoff,
+    ChildSpec,
+    Intensity,
+    Restart,
+    StateChange,
+    StopReport,
+    Strategy,
+    Supervisor,
+)
+
+__all__ = [
+    "Account",
+    "ActorContext",
+    "ActorError",
+    "ActorSnapshot",
+    "ActorState",
+    "Backoff",
+    "Behaviour",
+    "Broadcaster",
+    "Cancelled",
+    "Cause",
+    "ChildSpec",
+    "Closed",
+    "Conflation",
+    "Dead",
+    "DeadLetter",
+    "DeadLetters",
+    "Dropped",
+    "Envelope",
+    "Expired",
+    "Frame",
+    "Full",
+    "Histogram",
+    "HistogramSnapshot",
+    "Ingress",
+    "Intensity",
+    "Lagged",
+    "Lane",
+    "Ledger",
+    "Mailbox",
+    "Outcome",
+    "Overflow",
+    "Ref",
+    "Restart",
+    "Route",
+    "Router",
+    "Settlement",
+    "StartFailed",
+    "StateChange",
+    "StopReport",
+    "Strategy",
+    "Subscription",
+    "Superseded",
+    "Supervisor",
+    "SupervisorSnapshot",
+    "TicketGone",
+    "Turn",
+    "Unroutable",
+]
