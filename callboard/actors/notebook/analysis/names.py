@@ -53,10 +53,11 @@ class _Scope:
     parent: _Scope | None
     # Whether code in here can run after the cell has ended.
     lasting: bool
+    in_function: bool = False
     bound: set[str] = attrs.field(factory=set)
     globals: set[str] = attrs.field(factory=set)
     nonlocals: set[str] = attrs.field(factory=set)
-    # Loaded in a function, to be looked up when the function's scope closes.
+    # Loaded in a function, or in a class within one: looked up when the scope closes.
     pending: set[str] = attrs.field(factory=set)
     pending_private: list[_Occurrence] = attrs.field(factory=list)
 
@@ -165,9 +166,14 @@ class _Reader:
                 return
             if kind is _Kind.MODULE:
                 break
-            if name in scope.globals:
-                break
-            if name in scope.bound and (kind is not _Kind.CLASS or sees_class):
+            if kind is _Kind.CLASS:
+                if sees_class:
+                    if name in scope.bound:
+                        return
+                    if scope.in_function:
+                        self.defer(scope, name, node)
+                        return
+            elif name in scope.bound:
                 return
             if kind is not _Kind.OVERLAY:
                 sees_class = False
@@ -234,20 +240,24 @@ class _Reader:
     # Scopes.
 
     def open(self, kind: _Kind, bound: Iterable[str] = (), *, lasting: bool = False) -> None:
-        lasting = lasting or self.scope.lasting
-        self.scope = _Scope(kind, self.scope, lasting, set(bound))
+        outer = self.scope
+        in_function = outer.in_function or outer.kind is _Kind.FUNCTION
+        self.scope = _Scope(kind, outer, lasting or outer.lasting, in_function, set(bound))
 
     def close(self) -> None:
         scope = self.scope
         assert scope.parent is not None
         self.scope = scope.parent
-        if scope.kind is not _Kind.FUNCTION:
+        if not scope.pending and not scope.pending_private:
             return
-        free = scope.pending - scope.bound
-        private = [o for o in scope.pending_private if o.name not in scope.bound]
-        declared = free & scope.globals
-        self.module.pending |= declared
-        free -= declared
+        # What a class binds later it looks up among the globals until then, past any function
+        # around it; what a function binds later it does not look up at all.
+        if scope.kind is _Kind.CLASS:
+            local: set[str] = set()
+            declared = scope.globals | scope.bound
+        else:
+            local = scope.bound
+            declared = scope.globals
         outer = scope.parent
         hidden: set[str] = set()
         while outer.kind not in (_Kind.FUNCTION, _Kind.MODULE):
@@ -255,11 +265,13 @@ class _Reader:
                 hidden |= outer.bound
             assert outer.parent is not None
             outer = outer.parent
-        outer.pending |= free - hidden
-        for occurrence in private:
-            if occurrence.name in scope.globals:
+        free = scope.pending - local
+        self.module.pending |= free & declared
+        outer.pending |= free - declared - hidden
+        for occurrence in scope.pending_private:
+            if occurrence.name in declared:
                 self.module.pending_private.append(occurrence)
-            elif occurrence.name not in hidden:
+            elif occurrence.name not in local and occurrence.name not in hidden:
                 outer.pending_private.append(occurrence)
 
     # Statements and expressions whose names follow rules of their own.
