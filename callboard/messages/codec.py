@@ -22,7 +22,7 @@ from callboard.messages.notifications import (
 )
 from callboard.messages.payloads import CellOutput
 from callboard.messages.plain import EncodeError, to_plain
-from callboard.messages.replies import ID_FIELDS
+from callboard.messages.replies import ID_FIELDS, IDENTIFYING
 from callboard.messages.structure import first_problem, make_converter, misfit
 from callboard.messages.wire import DIRECT, camel_case
 
@@ -90,7 +90,7 @@ def decode_command(data: Data) -> Command:
     command_type = COMMAND_TYPES.get(tag) if isinstance(tag, str) else None
     if command_type is None:
         reason = _bad_tag("type", "command type", fields)
-        raise CommandDecodeError(reason, "type", _short(tag), _find_id(fields, ID_FIELDS.values()))
+        raise CommandDecodeError(reason, "type", _short(tag), _find_id(fields, IDENTIFYING))
     try:
         command: Command = _structure(fields, command_type)
     except Exception as error:

@@ -56,7 +56,7 @@ from callboard.messages.payloads import (
     SQLSchemaListMetadata,
 )
 
-_IDENTIFYING = (
+IDENTIFYING = (
     "token",
     "request_id",
     "function_call_id",
@@ -65,11 +65,12 @@ _IDENTIFYING = (
     "cell_id",
     "engine",
 )
+"""The attributes that can identify a command, the most telling first."""
 
 
 def _id_field(command_type: type) -> str | None:
     names = {field.name for field in attrs.fields(command_type)}
-    return next((name for name in _IDENTIFYING if name in names), None)
+    return next((name for name in IDENTIFYING if name in names), None)
 
 
 ID_FIELDS: dict[type, str] = {

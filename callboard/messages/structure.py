@@ -121,7 +121,10 @@ def _integer(value: Any, _: Any) -> int:
 def _number(value: Any, _: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise misfit("a number", value)
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise Misfit("too large a number") from None
 
 
 def _bytes(value: Any, _: Any) -> bytes:
@@ -339,19 +342,18 @@ def _hook_for_subclass(value: Any, kinds: dict[type, StructureHook]) -> Structur
     return next((hook for kind, hook in kinds.items() if isinstance(value, kind)), None)
 
 
-_SCALARS: dict[object, StructureHook] = {
+_SCALARS: dict[type, StructureHook] = {
     str: _string,
     bool: _boolean,
     int: _integer,
     float: _number,
     bytes: _bytes,
-    object: _anything,
 }
 
 
 def _hook_for(annotation: Any, converter: Converter) -> StructureHook:
-    if annotation in _SCALARS:
-        return _SCALARS[annotation]
+    if annotation is object:
+        return _anything
     if isinstance(annotation, NewType):
         return converter.get_structure_hook(annotation.__supertype__)
     if annotation is CellConfig:
@@ -376,4 +378,7 @@ def make_converter() -> Converter:
     """
     converter = Converter(detailed_validation=True)
     converter.register_structure_hook_factory(lambda annotation: True, _hook_for)
+    # By class, or the lenient hooks that a converter starts with would come first.
+    for scalar, hook in _SCALARS.items():
+        converter.register_structure_hook(scalar, hook)
     return converter
