@@ -43,7 +43,7 @@ class Behaviour(Protocol[M]):
         """Clean up; called once if `on_start` returned, however the actor ended.
 
         The actor's background tasks have ended by then. Runs under a deadline (`ChildSpec`'s
-        ``stop_timeout``, or the kill deadline), shielded from the cancellation that ends the actor.
+        ``stop_timeout``, or shortly before the kill deadline), shielded from the cancellation that ends the actor.
         """
 
 

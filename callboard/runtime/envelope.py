@@ -111,6 +111,11 @@ class Envelope(Generic[M]):
         return self.account.name
 
     @property
+    def ticket(self) -> int:
+        """Its place in the lane, 0 for none. A merged message has that of the first it was merged from."""
+        return self._ticket
+
+    @property
     def settled(self) -> bool:
         """Whether this message has ended."""
         return self.outcome is not None

@@ -96,6 +96,17 @@ class Lane:
             if seq not in self._owner_of or (not self._holder and self._first() == seq):
                 event.set()
 
+    def is_next(self, seq: int) -> bool:
+        """Whether a ticket has the turn as soon as the present holder, if any, lets go."""
+        first = 0
+        for owner, tickets in self._outstanding.items():
+            if owner in self._unavailable:
+                continue
+            lowest = next((ticket for ticket in tickets if ticket != self._holder), 0)
+            if lowest and (not first or lowest < first):
+                first = lowest
+        return first == seq
+
     def turn(self, seq: int) -> Turn:
         """An async context that holds the turn of an entered ticket; see `Turn`."""
         return Turn(self, seq)

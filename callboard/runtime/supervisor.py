@@ -25,6 +25,10 @@ from callboard.runtime.metrics import ActorSnapshot, SupervisorSnapshot
 M = TypeVar("M")
 
 
+_ON_STOP_SHARE = 0.9
+"""The part of the kill time after which an ``on_stop`` is cut off."""
+
+
 class Restart(StrEnum):
     """Which endings an actor is started again after."""
 
@@ -364,9 +368,11 @@ class Supervisor(Generic[M]):
                 self._close(child)
                 await child.ended.wait()
         late = [child for child in children if not child.ended.is_set()]
-        kill_at = trio.current_time() + kill
+        now = trio.current_time()
+        kill_at = now + kill
         for child in late:
-            child.kill_at = kill_at
+            # Before the deadline itself, so that what is cut off then has the time to unwind.
+            child.kill_at = now + kill * _ON_STOP_SHARE
             child.interrupt(_Why.KILLED, "killed: not done at the drain deadline")
         for child in reversed(late):
             self._close(child)
