@@ -1,0 +1,1 @@
+"""The packages domain: what a notebook misses, and how it is installed."""
