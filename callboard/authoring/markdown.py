@@ -11,9 +11,18 @@ class Markdown:
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        """The indentation that all lines but the first share is taken off, as for a docstring."""
-        first, newline, rest = text.strip("\n").partition("\n")
-        self.text = (first.lstrip() + newline + dedent(rest)).strip()
+        """The indentation that all lines share is taken off.
+
+        As in a docstring, text right after the opening quotes is not counted as indented.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"md: text must be a string, not {type(text).__name__}")
+        first, newline, rest = text.partition("\n")
+        if first.strip():
+            text = f"{first.lstrip()}{newline}{dedent(rest)}"
+        else:
+            text = dedent(rest)
+        self.text = text.strip("\n").rstrip()
 
     def _mime_(self) -> tuple[str, str]:
         return "text/markdown", self.text

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from callboard.ui.element import UIElement, V
+from callboard.ui.element import UIElement
 from callboard.ui.updates import BadRawValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+V = TypeVar("V")
 
 Kind = Literal["neutral", "success", "warn", "danger"]
 
@@ -34,17 +36,41 @@ class Button(UIElement[V], Generic[V]):
     earlier session presses nothing.
     """
 
-    __slots__ = ("_on_click", "kind")
+    __slots__ = ("_first_value", "_on_click", "kind")
     _tag = "button"
 
+    @overload
+    def __init__(
+        self: Button[None],
+        on_click: Callable[[Any], None] | None = None,
+        value: None = None,
+        kind: Kind = "neutral",
+        *,
+        label: str = "Press",
+        on_change: Callable[[None], object] | None = None,
+        disabled: bool = False,
+        full_width: bool = False,
+    ) -> None: ...
+    @overload
     def __init__(
         self,
         on_click: Callable[[V], V] | None = None,
-        value: V = cast(Any, None),  # noqa: B008  (a typing cast: nothing is evaluated per call)
+        value: V = ...,
         kind: Kind = "neutral",
         *,
         label: str = "Press",
         on_change: Callable[[V], object] | None = None,
+        disabled: bool = False,
+        full_width: bool = False,
+    ) -> None: ...
+    def __init__(
+        self,
+        on_click: Callable[[Any], Any] | None = None,
+        value: Any = None,
+        kind: Kind = "neutral",
+        *,
+        label: str = "Press",
+        on_change: Callable[[Any], object] | None = None,
         disabled: bool = False,
         full_width: bool = False,
     ) -> None:
@@ -59,7 +85,7 @@ class Button(UIElement[V], Generic[V]):
             if _is_coroutine_function(on_click):
                 raise TypeError("button: on_click cannot be async; make on_change async instead")
         self._on_click = on_click
-        self._value = value
+        self._first_value: V = value
         self.kind = _checked_kind(cls, kind)
         super().__init__(
             0, label=label, on_change=on_change, disabled=disabled, full_width=full_width
@@ -67,11 +93,14 @@ class Button(UIElement[V], Generic[V]):
 
     def _initial(self, raw: object) -> V:
         _check_count(raw)
-        return self._value
+        return self._first_value
 
     def _convert(self, raw: object) -> V:
         _check_count(raw)
-        return self._value if self._on_click is None else self._on_click(self._value)
+        if self._on_click is None:
+            return self._value
+        value: V = self._on_click(self._value)
+        return value
 
     def _data(self) -> Mapping[str, object]:
         return {"kind": self.kind}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from callboard.ui.element import UIElement, V
+from callboard.ui.element import UIElement
 from callboard.ui.updates import BadRawValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class _Choice(UIElement[V]):

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from callboard.ui.element import UIElement, V
+from callboard.ui.element import UIElement
 from callboard.ui.updates import Applied, BadRawValue, UpdateFailure, UpdateStage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class _Container(UIElement[V]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from itertools import count
+from types import MappingProxyType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from callboard.authoring.context import current_context
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from callboard.messages.ids import CellId, UIElementId
     from callboard.ui.functions import Function
 
-V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 
 _ids_outside_cells = count()
 
@@ -34,7 +35,22 @@ class ValueNotYetReadable(RuntimeError):
     """
 
 
-class UIElement(Generic[V]):
+_NO_FUNCTIONS: Mapping[str, Function[Any]] = MappingProxyType({})
+
+# what is each element's own, and no setting
+_OWN = frozenset({"_creating_cell", "_parent_link", "_raw_value", "_value", "element_id"})
+
+
+def _by_name(
+    element: type[UIElement[Any]], functions: Sequence[Function[Any]]
+) -> Mapping[str, Function[Any]]:
+    named = {function.name: function for function in functions}
+    if len(named) < len(functions):
+        raise element._wrong_value("functions", "has two of the same name")
+    return named
+
+
+class UIElement(Generic[V_co]):
     """Something on the page that holds a value the reader of the notebook sets.
 
     Reading `value` in another cell makes that cell run again whenever the value changes. Bind the
@@ -51,7 +67,6 @@ class UIElement(Generic[V]):
         "__weakref__",
         "_creating_cell",
         "_default_raw",
-        "_default_value",
         "_functions",
         "_on_change",
         "_parent_link",
@@ -63,13 +78,16 @@ class UIElement(Generic[V]):
         "label",
     )
 
-    _tag: ClassVar[str]
+    _tag: ClassVar[str] = "element"
     """The kind of element: the custom element is `<callboard-TAG>`."""
+
+    _settings: ClassVar[tuple[str, ...]]
+    """What a clone takes over."""
 
     element_id: UIElementId
     _creating_cell: CellId | None
     _raw_value: object
-    _value: V
+    _value: V_co
     _parent_link: tuple[weakref.ref[UIElement[Any]], str] | None
 
     def __init__(
@@ -77,7 +95,7 @@ class UIElement(Generic[V]):
         raw: object,
         *,
         label: str = "",
-        on_change: Callable[[V], object] | None = None,
+        on_change: Callable[[V_co], object] | None = None,
         disabled: bool = False,
         full_width: bool = False,
         functions: Sequence[Function[Any]] = (),
@@ -97,16 +115,24 @@ class UIElement(Generic[V]):
         self.disabled = bool(disabled)
         self.full_width = bool(full_width)
         self._on_change = on_change
-        self._functions = {function.name: function for function in functions} if functions else {}
+        self._functions = _by_name(type(self), functions) if functions else _NO_FUNCTIONS
         self._default_raw = raw
-        self._default_value = self._initial(raw)
         self._enter()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._settings = tuple(
+            name
+            for owner in cls.__mro__
+            for name, slot in vars(owner).items()
+            if isinstance(slot, MemberDescriptorType) and name not in _OWN
+        )
 
     def _enter(self) -> None:
         """Become an element of the running cell, at the starting value."""
         self._parent_link = None
         self._raw_value = self._default_raw
-        self._value = self._default_value
+        self._value = self._initial(self._default_raw)
         context = current_context.get()
         if context is None:
             self.element_id = f"script-{next(_ids_outside_cells)}"  # type: ignore[assignment]
@@ -129,7 +155,7 @@ class UIElement(Generic[V]):
         self._value = value
 
     @property
-    def value(self) -> V:
+    def value(self) -> V_co:
         """What the reader chose.
 
         Raises:
@@ -147,11 +173,11 @@ class UIElement(Generic[V]):
         raise AttributeError(f"the value of {self!r} is set on the page, not by code")
 
     @property
-    def on_change(self) -> Callable[[V], object] | None:
+    def on_change(self) -> Callable[[Any], object] | None:
         """What is called with each new value; may be a coroutine function."""
         return self._on_change
 
-    def _convert(self, raw: object) -> V:
+    def _convert(self, raw: object) -> V_co:
         """The value that a raw value from the page means.
 
         Raises:
@@ -159,7 +185,7 @@ class UIElement(Generic[V]):
         """
         return raw  # type: ignore[return-value]
 
-    def _initial(self, raw: object) -> V:
+    def _initial(self, raw: object) -> V_co:
         """The value to start from; not that of `_convert` where an update is an event."""
         return self._convert(raw)
 
@@ -211,12 +237,10 @@ class UIElement(Generic[V]):
     def _clone(self) -> Self:
         """An element as this one was made, with its own id, belonging to the running cell."""
         clone = self.__class__.__new__(self.__class__)
-        for owner in self.__class__.__mro__:
-            for name in owner.__dict__.get("__slots__", ()):
-                if name not in _OWN and hasattr(self, name):
-                    setattr(clone, name, getattr(self, name))
-        # subclasses written without __slots__
-        if hasattr(self, "__dict__"):
+        for name in self._settings:
+            if hasattr(self, name):
+                setattr(clone, name, getattr(self, name))
+        if hasattr(self, "__dict__"):  # a subclass without slots
             clone.__dict__.update(self.__dict__)
         clone._enter()
         return clone
@@ -269,8 +293,3 @@ class UIElement(Generic[V]):
     @classmethod
     def _wrong_value(cls, argument: str, why: str) -> ValueError:
         return ValueError(f"{cls._tag}: {argument} {why}")
-
-
-_OWN = frozenset(
-    {"__weakref__", "_creating_cell", "_parent_link", "_raw_value", "_value", "element_id"}
-)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from math import isfinite
 from operator import index
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from callboard.ui.element import UIElement
 from callboard.ui.updates import BadRawValue
@@ -193,6 +193,34 @@ class Number(UIElement["N | None"], Generic[N]):
     __slots__ = ("_whole", "debounce", "start", "step", "stop")
     _tag = "number"
 
+    @overload
+    def __init__(
+        self: Number[float],
+        start: None = None,
+        stop: None = None,
+        step: None = None,
+        value: None = None,
+        *,
+        label: str = "",
+        on_change: Callable[[float | None], object] | None = None,
+        disabled: bool = False,
+        full_width: bool = False,
+        debounce: bool = False,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        start: N | None = None,
+        stop: N | None = None,
+        step: N | None = None,
+        value: N | None = None,
+        *,
+        label: str = "",
+        on_change: Callable[[N | None], object] | None = None,
+        disabled: bool = False,
+        full_width: bool = False,
+        debounce: bool = False,
+    ) -> None: ...
     def __init__(
         self,
         start: N | None = None,
