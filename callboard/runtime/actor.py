@@ -42,8 +42,9 @@ class Behaviour(Protocol[M]):
     async def on_stop(self) -> None:
         """Clean up; called once if `on_start` returned, however the actor ended.
 
-        The actor's background tasks have ended by then. Runs under a deadline (`ChildSpec`'s
-        ``stop_timeout``, or shortly before the kill deadline), shielded from the cancellation that ends the actor.
+        The actor's background tasks have ended by then. Shielded from the cancellation that ends
+        the actor, but cut off after `ChildSpec`'s ``stop_timeout``, or shortly before the kill
+        deadline.
         """
 
 

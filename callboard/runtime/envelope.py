@@ -112,7 +112,7 @@ class Envelope(Generic[M]):
 
     @property
     def ticket(self) -> int:
-        """Its place in the lane, 0 for none. A merged message has that of the first it was merged from."""
+        """Its place in the lane, 0 for none; a merged message has that of its slot."""
         return self._ticket
 
     @property

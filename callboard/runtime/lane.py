@@ -98,14 +98,7 @@ class Lane:
 
     def is_next(self, seq: int) -> bool:
         """Whether a ticket has the turn as soon as the present holder, if any, lets go."""
-        first = 0
-        for owner, tickets in self._outstanding.items():
-            if owner in self._unavailable:
-                continue
-            lowest = next((ticket for ticket in tickets if ticket != self._holder), 0)
-            if lowest and (not first or lowest < first):
-                first = lowest
-        return first == seq
+        return self._first(besides=self._holder) == seq
 
     def turn(self, seq: int) -> Turn:
         """An async context that holds the turn of an entered ticket; see `Turn`."""
@@ -121,14 +114,16 @@ class Lane:
         self.enter(seq, owner)
         return Turn(self, seq, leaves=True)
 
-    def _first(self) -> int:
+    def _first(self, besides: int = 0) -> int:
         """The lowest ticket that counts, 0 if there is none."""
         first = 0
         for owner, tickets in self._outstanding.items():
             if tickets and owner not in self._unavailable:
-                lowest = next(iter(tickets))
-                if not first or lowest < first:
-                    first = lowest
+                for ticket in tickets:
+                    if ticket != besides:
+                        if not first or ticket < first:
+                            first = ticket
+                        break
         return first
 
     def _wake_next(self) -> None:

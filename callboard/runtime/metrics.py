@@ -7,7 +7,7 @@ from math import ceil, frexp, ldexp
 
 import attrs
 
-# Four buckets an octave, from 2**-30 s (a nanosecond) to 2**14 s (four and a half hours).
+# Four buckets an octave, from 2**-31 s (half a nanosecond) to 2**13 s (two hours and a quarter).
 _LOWEST_EXPONENT = -30
 _OCTAVES = 44
 _BUCKETS = _OCTAVES * 4
