@@ -55,13 +55,14 @@ async def test_a_burst_costs_one_wake() -> None:
 
 async def test_a_flood_is_delivered_in_portions() -> None:
     ingress: Ingress[int] = Ingress(lambda _: None)
-    for number in range(1000):
+    for number in range(10_000):
         ingress.put(number)
-    looks = []
-    while ingress.delivered < 1000:
+    looks = {0}
+    while ingress.delivered < 10_000:
         await trio.lowlevel.checkpoint()
-        looks.append(ingress.delivered)
-    assert len(set(looks)) >= 4
+        looks.add(ingress.delivered)
+    # The tasks of a pass run in random order, so that not every portion is seen by itself.
+    assert len(looks) >= 10
 
 
 async def test_items_of_each_thread_stay_in_order() -> None:
