@@ -40,6 +40,17 @@ def distributed_name(module: str) -> str:
     return parts[0]
 
 
+def module_of_import(module: str, symbol: str | None = None) -> str:
+    """Name the module that an import statement needs: ``from module import symbol``.
+
+    Below a namespace that distributions share the symbol is the module (``from google.cloud import
+    storage``); elsewhere it may be anything, and the module it comes from is meant.
+    """
+    if symbol is not None and symbol != "*" and module in SHARED_NAMESPACES:
+        return f"{module}.{symbol}"
+    return module
+
+
 def modules_for_package(package: str) -> frozenset[str]:
     """Name the modules that a distribution may provide: the inverse of `package_for_module`.
 

@@ -20,7 +20,8 @@ from callboard.messages.ids import SETUP_CELL, CellId
 def run_set(state: NotebookState, roots: Iterable[CellId], *, autorun: bool) -> tuple[CellId, ...]:
     """The cells a run of the roots takes in, in the order they run.
 
-    The roots and all stale cells above them; in autorun also everything these make out of date.
+    The roots and all stale cells above them; in autorun also everything these make out of date,
+    in lazy mode only what of that another of them depends on, lest it run on an outdated value.
     Cells in error and unknown ones are left out; disabled ones are in, though they will not
     execute. A stale setup cell joins every run. The cost is that of the cells taken in and, if
     anything is stale, of those above the roots.
@@ -33,6 +34,10 @@ def run_set(state: NotebookState, roots: Iterable[CellId], *, autorun: bool) -> 
         chosen.update(dict.fromkeys(graph.ancestors(chosen) & stale))
     if autorun:
         chosen = reach(chosen, state.dependants)
+    elif len(chosen) > 1:
+        below = reach(chosen, state.dependants)
+        if len(below) > len(chosen):
+            chosen.update(dict.fromkeys(graph.ancestors(chosen) & below.keys()))
     return graph.order(cell for cell in chosen if cell not in state.errors)
 
 

@@ -1,0 +1,133 @@
+"""The port between the actors and whatever runs the notebook's code.
+
+The actors of the notebook, ui, functions and packages domains know the engine only as a ``NotebookHost``. callboard's
+own is ``actors.notebook.host``; another kernel may bring one of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import attrs
+
+from callboard.messages.commands import (
+    CreateNotebookCommand,
+    DeleteCellCommand,
+    ExecuteCellsCommand,
+    ExecuteScratchpadCommand,
+    ExecuteStaleCellsCommand,
+    InvokeFunctionCommand,
+    ModelCommand,
+    RenameNotebookCommand,
+    SyncGraphCommand,
+    UpdateCellConfigCommand,
+    UpdateUserConfigCommand,
+)
+from callboard.messages.conflation import UIBatch
+from callboard.messages.ids import CellId
+from callboard.messages.notifications import FunctionCallResultNotification
+
+NotebookCommand = (
+    CreateNotebookCommand
+    | RenameNotebookCommand
+    | ExecuteCellsCommand
+    | ExecuteScratchpadCommand
+    | ExecuteStaleCellsCommand
+    | DeleteCellCommand
+    | SyncGraphCommand
+    | UpdateCellConfigCommand
+    | UpdateUserConfigCommand
+)
+"""What the notebook actor hands to the host as it is."""
+
+
+@attrs.define(eq=False)
+class Run:
+    """One turn of user code, seen from both threads.
+
+    Fields are single references or flags, so each side reads them without a lock; a value read late costs one
+    more cell, never a wrong result.
+    """
+
+    label: str
+    """What the run is for, such as ``update-ui-element``; shown in status."""
+    gives_way: bool = False
+    """Whether cells not yet started are left to a newer tick that would run them again."""
+    interrupted: bool = False
+    """Set from any thread; whoever drives the run starts no further cell."""
+    newer: tuple[str, ...] = ()
+    """Elements and models of a tick that waits right behind this run."""
+    current: CellId | None = None
+    """The cell that is running, if one is."""
+    cells_run: int = 0
+    """How many cells were started."""
+    left: int = 0
+    """How many cells were left to a newer tick."""
+
+
+@attrs.define(eq=False)
+class Turns:
+    """Which run has the cell thread now, so that an interrupt or a newer tick finds it. Control thread only."""
+
+    current: Run | None = None
+    cells_run: int = 0
+    """How many cells all ended runs have started."""
+
+    @contextmanager
+    def run(self, label: str, *, gives_way: bool = False) -> Iterator[Run]:
+        """Make a new run the current one."""
+        run = Run(label, gives_way)
+        self.current = run
+        try:
+            yield run
+        finally:
+            self.current = None
+            self.cells_run += run.cells_run
+
+
+class NotebookHost(Protocol):
+    """Runs the notebook's code: one call at a time, in the order of the calls.
+
+    Every coroutine here ends when the user code it started has ended. Cancelling one interrupts its run, and waits a
+    bounded time for user code to give way; code that does not give way keeps the cell thread, and later calls wait.
+    Notifications of a call are emitted before it returns. Called on the control thread only, unless said otherwise.
+    """
+
+    async def execute(self, command: NotebookCommand, run: Run) -> None:
+        """Carry out a notebook command.
+
+        Raises:
+            HostError: the command cannot be carried out (a fault of the sender); nothing was changed.
+        """
+
+    async def apply_ui(self, batch: UIBatch, run: Run) -> None:
+        """Set the values of a batch, call the callbacks, run the dependants once."""
+
+    async def custom_message(self, command: ModelCommand, run: Run) -> None:
+        """Hand a custom message to the widget model it is for; an unknown model is ignored."""
+
+    async def run_owed(self, run: Run) -> None:
+        """Run the cells that a run left to a newer tick which then never came."""
+
+    async def invoke(
+        self, command: InvokeFunctionCommand, run: Run
+    ) -> FunctionCallResultNotification:
+        """Call a registered function; every way it may end is told in the result."""
+
+    async def packages_installed(self, modules: Collection[str], run: Run) -> None:
+        """Run (or, lazily, mark stale) the cells that newly importable modules unblock."""
+
+    def missing_modules(self) -> frozenset[str]:
+        """Modules that registered cells import and that cannot be found."""
+
+    def owes_cells(self) -> bool:
+        """Whether cells were left to a newer tick and have not run since."""
+
+    def interrupt(self, run: Run) -> None:
+        """Interrupt one run, now if it is inside user code, else as soon as it would start more."""
+
+
+class HostError(Exception):
+    """A command that cannot be carried out as sent; the text is for the one who sent it."""

@@ -1,0 +1,1 @@
+"""Cells: static analysis, graph and planning (pure), and the engine that runs them."""

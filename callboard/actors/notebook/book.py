@@ -1,0 +1,133 @@
+"""The notebook as the cell thread has it: pure state, live namespace, and the voice to the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from callboard.actors.notebook.bindings import Bindings
+from callboard.actors.notebook.console import Console
+from callboard.actors.notebook.namespace import Namespace
+from callboard.actors.notebook.outputs import Outputs
+from callboard.actors.notebook.plan import Invalidation, NotebookState
+from callboard.actors.notebook.scope import Scope
+from callboard.actors.notebook.settings import Settings
+from callboard.authoring.context import current_context
+from callboard.messages.ids import CellId, RunId, UIElementId
+from callboard.messages.notifications import (
+    CellOpNotification,
+    Notification,
+    RemoveUIElementsNotification,
+)
+from callboard.messages.payloads import CellOutput, CellStatus, HTTPRequest
+from callboard.ui.registry import ElementRegistry
+
+
+@attrs.define(eq=False)
+class Book:
+    """Everything about the notebook that one run hands to the next. Cell thread only, unless said otherwise."""
+
+    settings: Settings
+    emit: Callable[[Notification], object]
+    """Sends a notification on its way, in order; from any thread; may wait for the control thread to keep up."""
+    console: Console
+    outputs: Outputs
+    namespace: Namespace
+    drain: Callable[[], object]
+    """Brings console output that is on its way to the console."""
+    registry: ElementRegistry = attrs.field(factory=ElementRegistry)
+    bindings: Bindings = attrs.field(factory=Bindings)
+    scopes: dict[CellId, Scope] = attrs.field(factory=dict)
+    state: NotebookState = attrs.field(factory=NotebookState)
+    """Replaced as a whole, never changed, so other threads may read it at any time."""
+    owed: tuple[CellId, ...] = ()
+    """Cells that a run left to a newer tick, in order; prepared and not run."""
+    errors: dict[CellId, BaseException] = attrs.field(factory=dict)
+    """What each cell raised in its last run."""
+    request: HTTPRequest | None = None
+    """The request that the command in hand carries."""
+    initial_values: dict[UIElementId, object] = attrs.field(factory=dict)
+    """Raw values for elements that will be created, for the duration of an instantiation."""
+    run_id: RunId | None = None
+    """Stamps the cell-ops of the run in hand."""
+    running: CellId | None = None
+    """The cell that runs, or ran last; read from any thread."""
+
+    def new_scope(self, cell_id: CellId) -> Scope:
+        """Make the scope of one execution of a cell, replacing that of the last one."""
+        scope = Scope(
+            cell_id=cell_id,
+            registry=self.registry,
+            outputs=self.outputs,
+            request_of=lambda: self.request,
+            initial_values=self.initial_values,
+            prefix=cell_id,
+        )
+        self.scopes[cell_id] = scope
+        return scope
+
+    def callback_scope(self, cell_id: CellId | None) -> Scope | None:
+        """Make the scope for a callback of an element of a cell; none for an element made outside any cell."""
+        return None if cell_id is None else self._last_scope(cell_id).for_callback()
+
+    def function_scope(self, cell_id: CellId) -> Scope:
+        """Make the scope for a function of an element of a cell."""
+        return self._last_scope(cell_id).for_function()
+
+    def _last_scope(self, cell_id: CellId) -> Scope:
+        return self.scopes.get(cell_id) or self.new_scope(cell_id)
+
+    def flush_console(self) -> None:
+        """Deliver all console output so far, so that it comes before what is told next."""
+        self.drain()
+        self.console.flush()
+
+    def tell(
+        self,
+        cell_id: CellId,
+        *,
+        status: CellStatus | None = None,
+        stale: bool | None = None,
+        output: CellOutput | None = None,
+        console: CellOutput | list[CellOutput] | None = None,
+    ) -> None:
+        """Send one ``cell-op``; what is None stays as the page has it."""
+        self.emit(
+            CellOpNotification(
+                cell_id=cell_id,
+                output=output,
+                console=console,
+                status=status,
+                stale_inputs=stale,
+                run_id=None if status == "idle" else self.run_id,
+            )
+        )
+
+    def invalidate(self, invalidation: Invalidation) -> None:
+        """Take back what a cell left behind, and tell the page that its elements are gone.
+
+        Removes variables, whose destructors may run user code. Threads of the cell and of what depends on it are
+        asked to exit.
+        """
+        cell_id = invalidation.cell_id
+        self.namespace.remove(invalidation.names)
+        self.bindings.forget(cell_id)
+        self.outputs.release(cell_id)
+        self.errors.pop(cell_id, None)
+        for owner in invalidation.dispose:
+            scope = self.scopes.get(owner)
+            if scope is not None:
+                scope.release()
+        self.emit(RemoveUIElementsNotification(cell_id))
+
+    def imported_modules(self) -> frozenset[str]:
+        """Return the top-level modules that registered cells import; from any thread."""
+        cells = self.state.graph.cells.values()
+        return frozenset(module for cell in cells for module in cell.modules)
+
+
+def cell_of_caller() -> CellId | None:
+    """Return the cell that the calling code belongs to, from any thread or task that inherited its context."""
+    context = current_context.get()
+    return None if context is None else context.cell_id

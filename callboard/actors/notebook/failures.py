@@ -1,0 +1,158 @@
+"""What a cell shows of an exception: the error for its output, the traceback for its console."""
+
+from __future__ import annotations
+
+import html
+import logging
+import traceback
+import uuid
+from types import TracebackType
+
+import attrs
+
+from callboard.actors.notebook.analysis import cell_of_filename
+from callboard.actors.notebook.book import Book
+from callboard.authoring.control import StopCell
+from callboard.messages.ids import CellId
+from callboard.messages.payloads import (
+    AncestorStoppedError,
+    CellError,
+    ExceptionError,
+    InternalError,
+)
+
+_log = logging.getLogger(__name__)
+
+ANCESTOR_RAISED = "Ancestor raised"
+
+
+@attrs.frozen
+class Blame:
+    """Why a cell is not run: the cell that raised or stopped, and what it raised."""
+
+    cell_id: CellId
+    error: BaseException
+
+
+@attrs.define(eq=False)
+class CellFailures:
+    """Turns exceptions into what the page shows. In run mode it shows no details, and the log has them."""
+
+    book: Book
+
+    def of_exception(self, cell_id: CellId, error: BaseException) -> CellError:
+        """Make the error of a cell that raised."""
+        raising_cell, note = None, ""
+        if isinstance(error, NameError):
+            raising_cell, note = self._definer(cell_id, error.name)
+        shown = ExceptionError(
+            msg=message_of(error) + note,
+            exception_type=type(error).__name__,
+            raising_cell=raising_cell,
+        )
+        return self._guarded(cell_id, shown, error)
+
+    def of_ancestor(self, blame: Blame) -> CellError:
+        """Make the error of a cell that was not run because of another."""
+        if isinstance(blame.error, StopCell):
+            return AncestorStoppedError(
+                msg=f"This cell was not run because cell {blame.cell_id!r} was stopped",
+                raising_cell=blame.cell_id,
+            )
+        name = type(blame.error).__name__
+        shown = ExceptionError(
+            msg=f"This cell was not run because cell {blame.cell_id!r} raised {name}",
+            exception_type=ANCESTOR_RAISED,
+            raising_cell=blame.cell_id,
+        )
+        return self._guarded(None, shown, blame.error)
+
+    def _guarded(
+        self, cell_id: CellId | None, shown: ExceptionError, error: BaseException
+    ) -> CellError:
+        settings = self.book.settings
+        if not settings.run_mode:
+            return shown
+        if settings.show_tracebacks:
+            return attrs.evolve(shown, traceback=traceback_html(error))
+        error_id = uuid.uuid4().hex
+        if cell_id is not None:
+            _log.error("error %s in cell %s", error_id, cell_id, exc_info=error)
+        return InternalError(error_id, "An internal error occurred")
+
+    def _definer(self, cell_id: CellId, name: str | None) -> tuple[CellId | None, str]:
+        """Find another cell that defines a name which this one found unbound."""
+        if name is None:
+            return None, ""
+        graph = self.book.state.graph
+        definers = [other for other in graph.definers(name) if other != cell_id]
+        if not definers:
+            return None, ""
+        deleters = list(graph.deleters(name))
+        note = f". It is defined by cell {definers[0]!r}"
+        note += (
+            f" and deleted by cell {deleters[0]!r}." if deleters else ", which has not bound it."
+        )
+        return definers[0], note
+
+
+def message_of(error: BaseException) -> str:
+    """Text of an exception, with the interpreter's own suggestions; never empty and never raises.
+
+    >>> message_of(ValueError("no such row"))
+    'no such row'
+    >>> message_of(KeyboardInterrupt())
+    'This cell raised an exception: KeyboardInterrupt'
+    """
+    text = _str(error)
+    if isinstance(error, (NameError, AttributeError, ImportError)):
+        text = _with_suggestion(error) or text
+    return text or f"This cell raised an exception: {type(error).__name__}"
+
+
+def _with_suggestion(error: BaseException) -> str:
+    try:
+        lines = list(traceback.TracebackException.from_exception(error).format_exception_only())
+    except Exception:  # the suggestion looks at the user's objects, and those may fail at that
+        return ""
+    _, _, text = "".join(lines).strip().partition(": ")
+    return text
+
+
+def _str(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # user code computes the text, and may fail at it
+        return ""
+
+
+def user_traceback(error: BaseException) -> TracebackType | None:
+    """Return the traceback from the first frame of a cell on, leaving out the kernel's own frames before it."""
+    at = error.__traceback__
+    while at is not None:
+        if cell_of_filename(at.tb_frame.f_code.co_filename) is not None:
+            return at
+        at = at.tb_next
+    return error.__traceback__
+
+
+def traceback_text(error: BaseException) -> str:
+    """Format the traceback of an exception as an interpreter would, from the cell's frames on."""
+    try:
+        return "".join(traceback.format_exception(type(error), error, user_traceback(error)))
+    except Exception as broken:
+        name = type(broken).__name__
+        return f"{type(error).__name__} (its traceback cannot be formatted: {name})\n"
+
+
+def traceback_html(error: BaseException) -> str:
+    """Format the traceback as HTML, highlighted where Pygments is installed."""
+    text = traceback_text(error)
+    try:
+        from pygments import highlight
+        from pygments.formatters.html import HtmlFormatter
+        from pygments.lexers.python import PythonTracebackLexer
+    except ImportError:
+        return f'<pre class="traceback">{html.escape(text)}</pre>'
+    highlighted: str = highlight(text, PythonTracebackLexer(), HtmlFormatter(cssclass="traceback"))
+    return highlighted

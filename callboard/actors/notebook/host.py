@@ -1,0 +1,114 @@
+"""callboard's own notebook host: the engine on the cell thread, called from the control thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from typing import Any, TypeVar
+
+import attrs
+import trio
+
+from callboard.actors.host import HostError, NotebookCommand, Run
+from callboard.actors.notebook.cell_thread import CellThread
+from callboard.actors.notebook.engine import Engine
+from callboard.actors.notebook.interrupts import InterruptGate
+from callboard.messages.commands import InvokeFunctionCommand, ModelCommand
+from callboard.messages.conflation import UIBatch
+from callboard.messages.notifications import FunctionCallResultNotification
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class EngineHost:
+    """Sends each call to the cell thread and waits for its end.
+
+    ``post_back`` queues a callable for the control thread behind every notification emitted so far, which is what
+    makes "emitted before it returns" true.
+    """
+
+    engine: Engine
+    cell_thread: CellThread
+    gate: InterruptGate
+    post_back: Callable[[Callable[[], object]], object]
+    find_missing: Callable[[Iterable[str]], frozenset[str]]
+    """Tells which of some modules cannot be found."""
+    grace: float = 2.0
+    """Seconds that cancelled user code gets to give way before its call is abandoned."""
+    abandoned: list[str] = attrs.field(factory=list, init=False)
+    """Labels of runs that did not give way; they keep the cell thread until they end."""
+
+    async def execute(self, command: NotebookCommand, run: Run) -> None:
+        """Carry out a notebook command."""
+        await self._call(lambda: self.engine.execute(command, run), run)
+
+    async def apply_ui(self, batch: UIBatch, run: Run) -> None:
+        """Set values, call callbacks, run dependants."""
+        await self._call(lambda: self.engine.apply_ui(batch, run), run)
+
+    async def custom_message(self, command: ModelCommand, run: Run) -> None:
+        """Hand a message to a widget model."""
+        await self._call(lambda: self.engine.custom_message(command, run), run)
+
+    async def run_owed(self, run: Run) -> None:
+        """Run what was left to a newer tick."""
+        await self._call(lambda: self.engine.run_owed(run), run)
+
+    async def invoke(
+        self, command: InvokeFunctionCommand, run: Run
+    ) -> FunctionCallResultNotification:
+        """Call a function."""
+        return await self._call(lambda: self.engine.invoke(command, run), run)
+
+    async def packages_installed(self, modules: Collection[str], run: Run) -> None:
+        """Run what new modules unblock."""
+        await self._call(lambda: self.engine.packages_installed(modules, run), run)
+
+    def missing_modules(self) -> frozenset[str]:
+        """Return the modules that registered cells import and that cannot be found."""
+        return self.find_missing(self.engine.book.imported_modules())
+
+    def owes_cells(self) -> bool:
+        """Tell whether cells wait for a tick that took them over."""
+        return self.engine.owes_cells
+
+    def interrupt(self, run: Run) -> None:
+        """Interrupt one run."""
+        self.engine.interrupted_at = time.time()
+        self.gate.interrupt(run)
+
+    async def _call(self, job: Callable[[], Coroutine[Any, Any, T]], run: Run) -> T:
+        done = trio.Event()
+        result: list[T] = []
+        failure: list[BaseException] = []
+
+        async def on_cell_thread() -> None:
+            try:
+                result.append(await job())
+            except BaseException as error:
+                failure.append(error)
+            finally:
+                self.post_back(done.set)
+
+        self.cell_thread.submit(on_cell_thread)
+        try:
+            await done.wait()
+        except trio.Cancelled:
+            # User code must not overlap user code, so leaving early is no way out: break it and wait.
+            self.gate.interrupt(run)
+            with trio.move_on_after(self.grace, shield=True):
+                await done.wait()
+            if not done.is_set():
+                self.abandoned.append(run.label)
+            raise
+        if failure:
+            error = failure[0]
+            if isinstance(error, HostError):
+                raise error
+            raise EngineCrash(f"{run.label}: {type(error).__name__}: {error}") from error
+        return result[0]
+
+
+class EngineCrash(Exception):
+    """The engine itself failed: a defect of callboard, not of user code."""

@@ -1,0 +1,80 @@
+"""What a kernel can be told about how it runs notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from callboard.actors.host import HostError
+from callboard.actors.notebook.formatting import MAX_BYTES
+
+CellChange = Literal["autorun", "lazy"]
+
+
+@attrs.frozen
+class Settings:
+    """The settings of one kernel; ``updated`` makes the next ones from a user config."""
+
+    on_cell_change: CellChange = "autorun"
+    """What follows when a cell or an element changes: its dependants run, or are marked stale."""
+    run_mode: bool = False
+    """An app and not an editor: autorun always, no variable texts, errors of cells without details."""
+    show_tracebacks: bool = False
+    """In run mode, show exceptions as they are."""
+    output_max_bytes: int = MAX_BYTES
+    """Bytes of one output; a larger one is replaced by a warning."""
+    std_stream_max_bytes: int = 1_000_000
+    """Characters of one write to stdout or stderr that are kept."""
+    package_manager: str | None = None
+    """The package manager that the user chose."""
+
+    @property
+    def autorun(self) -> bool:
+        """Whether dependants run by themselves."""
+        return self.run_mode or self.on_cell_change == "autorun"
+
+    def updated(self, config: Mapping[str, Any]) -> Settings:
+        """Return the settings that a user config asks for; keys it lacks stay as they are.
+
+        Raises:
+            HostError: a value is none of those allowed; the field is named.
+        """
+        runtime = _section(config, "runtime")
+        management = _section(config, "package_management")
+        change = runtime.get("on_cell_change", self.on_cell_change)
+        if change not in ("autorun", "lazy"):
+            raise HostError(
+                f"config.runtime.on_cell_change must be 'autorun' or 'lazy', not {change!r}"
+            )
+        manager = management.get("manager", self.package_manager)
+        if manager is not None and not isinstance(manager, str):
+            raise HostError(
+                f"config.package_management.manager must be a string, not {type(manager).__name__}"
+            )
+        return attrs.evolve(
+            self,
+            on_cell_change=change,
+            package_manager=manager,
+            output_max_bytes=_positive(runtime, "output_max_bytes", self.output_max_bytes),
+            std_stream_max_bytes=_positive(
+                runtime, "std_stream_max_bytes", self.std_stream_max_bytes
+            ),
+        )
+
+
+def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = config.get(name)
+    if section is None:
+        return {}
+    if not isinstance(section, Mapping):
+        raise HostError(f"config.{name} must be an object, not {type(section).__name__}")
+    return section
+
+
+def _positive(section: Mapping[str, Any], name: str, default: int) -> int:
+    value = section.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise HostError(f"config.runtime.{name} must be a positive whole number, not {value!r}")
+    return value

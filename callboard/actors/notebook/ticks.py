@@ -1,0 +1,103 @@
+"""New values of UI elements: set, announced to callbacks, and carried on to the cells that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import attrs
+
+from callboard.actors.host import Run
+from callboard.actors.notebook.book import Book
+from callboard.actors.notebook.executor import Ended, Executor
+from callboard.actors.notebook.failures import traceback_text
+from callboard.actors.notebook.variables import describe
+from callboard.authoring.context import installed
+from callboard.authoring.control import StopCell
+from callboard.messages.ids import UIElementId, VariableName
+from callboard.messages.notifications import VariableValuesNotification
+from callboard.messages.payloads import VariableValue
+from callboard.ui.element import UIElement
+from callboard.ui.updates import Applied, PendingCallback, UpdateFailure, UpdateStage
+
+
+@attrs.define(eq=False)
+class Ticks:
+    """Takes new raw values over. Cell thread only."""
+
+    book: Book
+    executor: Executor
+
+    async def apply(
+        self, values: Mapping[UIElementId, object], run: Run
+    ) -> tuple[list[UIElement[Any]], set[str]]:
+        """Set elements to raw values and call their callbacks.
+
+        Returns the elements that changed and the public names bound to them. What callbacks and conversions raise
+        goes to the stderr of the cell that made the element; the other elements still change.
+        """
+        changed: list[UIElement[Any]] = []
+        names: set[str] = set()
+        for element, raw in self.book.registry.resolve(values):
+            if run.interrupted:
+                break
+            applied = await self._apply(element, raw, run)
+            bound = self.book.bindings.names(element.element_id)
+            if bound:
+                text, datatype = describe(element._raw_value)
+                self.book.emit(
+                    VariableValuesNotification(
+                        [
+                            VariableValue(VariableName(name), text, datatype)
+                            for name in sorted(bound)
+                        ]
+                    )
+                )
+            if applied.changed:
+                changed.append(element)
+                names |= bound
+        return changed, names
+
+    def complete(self, elements: list[UIElement[Any]], run: Run) -> None:
+        """Tell elements that their dependants have run; a run button falls back here."""
+        for element in elements:
+            ended = self._in_scope(element, element._completed, run)
+            if ended.error is not None:
+                self._report(element, f"after the run, {element!r} raised", ended.error)
+
+    async def _apply(self, element: UIElement[Any], raw: object, run: Run) -> Applied:
+        ended = self._in_scope(element, lambda: element._apply(raw), run)
+        if ended.error is not None:  # an interrupt: nothing else comes out of there
+            self._report(element, f"setting {element!r} was interrupted", ended.error)
+            return Applied()
+        applied: Applied = ended.value
+        failures = list(applied.failures)
+        for pending in applied.callbacks:
+            if run.interrupted:
+                break
+            called = await self._call(pending, run)
+            if called.error is not None and not isinstance(called.error, StopCell):
+                failures.append(UpdateFailure(pending.element, UpdateStage.CALLBACK, called.error))
+        for failure in failures:
+            self._report(failure.element, str(failure), failure.error)
+        if applied.callbacks or failures:
+            self.book.flush_console()
+        return applied
+
+    async def _call(self, pending: PendingCallback, run: Run) -> Ended:
+        called = self._in_scope(pending.element, pending, run)
+        waiting: Awaitable[object] | None = called.value
+        if called.error is not None or waiting is None:
+            return called
+        scope = self.book.callback_scope(pending.element._creating_cell)
+        with installed(scope):
+            return await self.executor.awaitable(waiting, run)
+
+    def _in_scope(self, element: UIElement[Any], function: Any, run: Run) -> Ended:
+        with installed(self.book.callback_scope(element._creating_cell)):
+            return self.executor.call(function, run)
+
+    def _report(self, element: UIElement[Any], what: str, error: BaseException) -> None:
+        cell_id = element._creating_cell
+        if cell_id is not None:
+            self.book.console.write(cell_id, "stderr", f"{what}\n{traceback_text(error)}")
