@@ -41,18 +41,19 @@ def structure(arguments: Mapping[str, object], cls: type[A]) -> A:
 
 
 def _reasons(error: Exception) -> list[str]:
-    return [
-        # cattrs says "... @ $.path"; the root is of no interest to the reader
-        reason.replace("$.", "").replace(" @ $", "")
-        for reason in cattrs.transform_error(error, format_exception=_reason)
-    ]
+    reasons = []
+    for reason in cattrs.transform_error(error, format_exception=_reason):
+        # cattrs says "reason @ $.path"
+        text, _, path = reason.rpartition(" @ $")
+        reasons.append(f"{path.removeprefix('.')}: {text}" if path else text)
+    return reasons
 
 
 def _reason(error: BaseException, kind: type | None) -> str:
     if isinstance(error, cattrs.ForbiddenExtraKeysError):
         return f"unknown argument {', '.join(sorted(error.extra_fields))}"
     if isinstance(error, KeyError):
-        return f"missing argument {error.args[0]}"
+        return "missing"
     return str(error) or type(error).__name__
 
 

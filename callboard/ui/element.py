@@ -35,15 +35,15 @@ class ValueNotYetReadable(RuntimeError):
     """
 
 
-_NO_FUNCTIONS: Mapping[str, Function[Any]] = MappingProxyType({})
+_NO_FUNCTIONS: Mapping[str, Function] = MappingProxyType({})
 
 # what is each element's own, and no setting
 _OWN = frozenset({"_creating_cell", "_parent_link", "_raw_value", "_value", "element_id"})
 
 
 def _by_name(
-    element: type[UIElement[Any]], functions: Sequence[Function[Any]]
-) -> Mapping[str, Function[Any]]:
+    element: type[UIElement[Any]], functions: Sequence[Function]
+) -> Mapping[str, Function]:
     named = {function.name: function for function in functions}
     if len(named) < len(functions):
         raise element._wrong_value("functions", "has two of the same name")
@@ -98,7 +98,7 @@ class UIElement(Generic[V_co]):
         on_change: Callable[[V_co], object] | None = None,
         disabled: bool = False,
         full_width: bool = False,
-        functions: Sequence[Function[Any]] = (),
+        functions: Sequence[Function] = (),
     ) -> None:
         """Take an id from the running cell and start from `raw`, or from what the client restores.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -12,15 +12,13 @@ if TYPE_CHECKING:
     from callboard.messages.ids import CellId
     from callboard.ui.element import UIElement
 
-A = TypeVar("A")
-
 
 class BadArguments(ValueError):
     """The arguments of a call do not fit what the function declares: the client's fault."""
 
 
 @attrs.frozen
-class Function(Generic[A]):
+class Function:
     """Something the page can call by name.
 
     `call` gets one instance of `arguments`, an attrs class or a dataclass; without one it is
@@ -28,8 +26,8 @@ class Function(Generic[A]):
     """
 
     name: str
-    call: Callable[[A], object] | Callable[[], object]
-    arguments: type[A] | None = None
+    call: Callable[..., object]
+    arguments: type | None = None
 
 
 @attrs.frozen
@@ -39,7 +37,7 @@ class FoundFunction:
     namespace: str
     cell_id: CellId | None
     """None if the element was made outside any cell."""
-    function: Function[Any]
+    function: Function
 
     def __call__(self, arguments: Mapping[str, object]) -> object:
         """Convert the arguments as sent and call it; an async function gives its awaitable.
@@ -54,11 +52,11 @@ class FoundFunction:
             unknown = [key for key in arguments if not key.startswith("_")]
             if unknown:
                 raise BadArguments(f"takes no arguments, got {', '.join(unknown)}")
-            return self.function.call()  # type: ignore[call-arg]
+            return self.function.call()
         # loads cattrs: a notebook whose functions are never called should not pay for that
         from callboard.ui.arguments import structure
 
-        return self.function.call(structure(arguments, self.function.arguments))  # type: ignore[call-arg]
+        return self.function.call(structure(arguments, self.function.arguments))
 
 
 class FunctionRegistry:

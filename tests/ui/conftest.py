@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -54,6 +54,12 @@ class FakeCell:
 
     def thread_ended(self, thread: Thread) -> None:
         self.ended.append(thread)
+
+
+@pytest.fixture(scope="session")
+def new_cell() -> Callable[[CellId], FakeCell]:
+    """Makes cells, for a test that needs a fresh one for each example."""
+    return FakeCell
 
 
 @pytest.fixture
