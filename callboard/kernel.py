@@ -37,6 +37,7 @@ from callboard.messages.commands import (
     UpdateUIElementCommand,
     command_tag,
 )
+from callboard.messages.conflation import state_key
 from callboard.messages.notifications import (
     AlertNotification,
     CommandSettledNotification,
@@ -123,8 +124,8 @@ class Parts:
             await self.console_dirty.wait()
             self.console_dirty = trio.Event()
             await trio.sleep(CONSOLE_INTERVAL)
-            while not self.console.flush_nowait():
-                await trio.sleep(CONSOLE_INTERVAL)
+            if not self.console.flush_nowait():
+                self.console_dirty.set()
 
     def wiring(self, interrupt: Callable[[], object]) -> Wiring:
         """Describe what the surroundings have to connect to user code."""
@@ -226,7 +227,8 @@ class Kernel:
         if isinstance(target, Envelope):
             return target.cancel(reason)
         found = [entry for entry in self._open.values() if entry.identity == target]
-        return any([entry.envelope.cancel(reason) for entry in found])
+        cancelled = [entry.envelope.cancel(reason) for entry in found]
+        return any(cancelled)
 
     def interrupt(self) -> bool:
         """Interrupt the run in hand, with the cells it has queued; other commands wait on as they do.
@@ -312,10 +314,10 @@ class Kernel:
         command: Any = settlement.message if entry is None else entry.command
         if type(command) in self._parts.owners:
             self._announce_end(command, settlement)
-        if settlement.target == "ui" and settlement.outcome not in _CARRIED_OUT:
-            # A tick that cells were left to has gone: they are owed to the page all the same.
-            if self._host.owes_cells() and not self._router.closed:
-                self._router.post(RunOwedCells())
+        gone = settlement.target == "ui" and settlement.outcome not in _CARRIED_OUT
+        if gone and self._host.owes_cells() and not self._router.closed:
+            # The tick that cells were left to has gone: they are owed to the page all the same.
+            self._router.post(RunOwedCells())
         if not self._open:
             self._idle.set()
 
@@ -411,6 +413,7 @@ def _assemble(
     stop_requested = trio.Event()
     broadcaster: Broadcaster[Notification] = Broadcaster(
         encode_notification,
+        conflate=state_key,
         on_encode_error=_replacement,
         on_resync=lambda reason, seq: [ResyncNotification(reason, seq)],
     )
@@ -424,7 +427,7 @@ def _assemble(
     ingress = Ingress(take, INGRESS_CAPACITY)
     console = Console(
         emit=ingress.put,
-        on_dirty=lambda: ingress.put(lambda: parts.console_dirty.set()),
+        on_dirty=lambda: ingress.put(lambda: parts.console_dirty.set()),  # noqa: PLW0108  (it is replaced)
         max_write=settings.std_stream_max_bytes,
     )
     stdin = Stdin(console, ingress.put, closed=settings.run_mode)

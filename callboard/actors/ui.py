@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import attrs
 
 from callboard.actors.host import NotebookHost, Turns
-from callboard.messages.commands import ModelCommand, UpdateUIElementCommand
+from callboard.messages.commands import ModelCommand, ModelCustomMessage, UpdateUIElementCommand
 from callboard.messages.conflation import UIBatch, as_batch
 from callboard.runtime import ActorContext, Envelope, Outcome
 
@@ -33,7 +33,11 @@ class UIConflation:
 
     def key(self, message: UIMessage) -> Hashable | None:
         """One slot for all ticks between two barriers."""
-        return None if _batch(message) is None else "tick"
+        if isinstance(message, RunOwedCells):
+            return None
+        if isinstance(message, ModelCommand) and isinstance(message.message, ModelCustomMessage):
+            return None
+        return "tick"
 
     def merge(self, pending: UIMessage, later: UIMessage) -> UIMessage:
         """Merge a later tick into what is waiting."""
@@ -44,6 +48,8 @@ class UIConflation:
 
     def size(self, message: UIMessage) -> int:
         """Count the element values and model state keys that a slot holds."""
+        if isinstance(message, UpdateUIElementCommand):
+            return len(message.object_ids)
         batch = _batch(message)
         return 0 if batch is None else batch.keys
 

@@ -1,4 +1,4 @@
-"""How ticks of UI elements and widget models merge while they wait.
+"""How messages merge while they wait: ticks of UI elements and widget models, and what replaces what.
 
 Ticks merge whatever their interleaving: the last value of an element wins, and the last write of
 each key of a model's state. A custom message of a widget is no tick; nothing may be merged across
@@ -7,10 +7,11 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Literal
 
 import attrs
+from msgspec import UNSET
 
 from callboard.messages.commands import (
     Command,
@@ -19,6 +20,11 @@ from callboard.messages.commands import (
     UpdateUIElementCommand,
 )
 from callboard.messages.ids import ModelId, UIElementId
+from callboard.messages.notifications import (
+    CellOpNotification,
+    Notification,
+    VariablesNotification,
+)
 from callboard.messages.payloads import HTTPRequest
 
 ElementTarget = tuple[Literal["element"], UIElementId]
@@ -174,4 +180,24 @@ def as_batch(command: Command | UIBatch) -> UIBatch | None:
             tokens={command.token: None} if command.token else {},
             keys=model.keys,
         )
+    return None
+
+
+def state_key(notification: Notification) -> Hashable | None:
+    """Say which notifications replace each other for a subscriber that is behind; None: keep every one.
+
+    Only those that are the whole truth about something: the list of variables, and of a cell its status, staleness
+    and output, each kind of message by itself. Console text, replies and settlements are kept.
+    """
+    if isinstance(notification, VariablesNotification):
+        return "variables"
+    if isinstance(notification, CellOpNotification) and not notification.console:
+        aspects = (
+            notification.output is not None,
+            notification.console is not None,
+            notification.status is not None,
+            notification.stale_inputs is not None,
+        )
+        if notification.serialization is UNSET:
+            return (notification.cell_id, aspects)
     return None

@@ -325,8 +325,7 @@ class Engine:
             return False
         error = self.book.errors.get(cell.cell_id)
         if isinstance(error, ModuleNotFoundError) and error.name is not None:
-            if error.name in modules or error.name.partition(".")[0] in modules:
-                return True
+            return error.name in modules or error.name.partition(".")[0] in modules
         return not cell.modules.isdisjoint(modules)
 
     def _mark_stale(self, roots: Iterable[CellId]) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import html
 import logging
+import os
 import traceback
 import uuid
-from types import TracebackType
 
 import attrs
 
-from callboard.actors.notebook.analysis import cell_of_filename
 from callboard.actors.notebook.book import Book
 from callboard.authoring.control import StopCell
 from callboard.messages.ids import CellId
@@ -24,6 +23,7 @@ from callboard.messages.payloads import (
 _log = logging.getLogger(__name__)
 
 ANCESTOR_RAISED = "Ancestor raised"
+_OWN_FRAMES = os.path.join(os.path.dirname(__file__), "")
 
 
 @attrs.frozen
@@ -126,21 +126,21 @@ def _str(error: BaseException) -> str:
         return ""
 
 
-def user_traceback(error: BaseException) -> TracebackType | None:
-    """Return the traceback from the first frame of a cell on, leaving out the kernel's own frames before it."""
-    at = error.__traceback__
-    while at is not None:
-        if cell_of_filename(at.tb_frame.f_code.co_filename) is not None:
-            return at
-        at = at.tb_next
-    return error.__traceback__
-
-
 def traceback_text(error: BaseException) -> str:
-    """Format the traceback of an exception as an interpreter would, from the cell's frames on."""
+    """Format the traceback of an exception as an interpreter would, without the kernel's own frames."""
     try:
-        return "".join(traceback.format_exception(type(error), error, user_traceback(error)))
-    except Exception as broken:
+        formatted: traceback.TracebackException | None = (
+            traceback.TracebackException.from_exception(error)
+        )
+        top = formatted
+        while formatted is not None:
+            formatted.stack = traceback.StackSummary.from_list(
+                [frame for frame in formatted.stack if not frame.filename.startswith(_OWN_FRAMES)]
+            )
+            formatted = formatted.__cause__ or formatted.__context__
+        assert top is not None
+        return "".join(top.format())
+    except Exception as broken:  # user code computes texts of exceptions, and may fail at it
         name = type(broken).__name__
         return f"{type(error).__name__} (its traceback cannot be formatted: {name})\n"
 

@@ -20,7 +20,10 @@ from callboard.ui.element import UIElement
 
 @attrs.define(eq=False)
 class Presets:
-    """Sets an element right after the cell that binds it has run, so that no cell sees its default. Cell thread only."""
+    """Sets an element right after the cell that binds it has run, so that no cell sees its default.
+
+    Cell thread only.
+    """
 
     book: Book
     executor: Executor

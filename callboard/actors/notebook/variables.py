@@ -52,6 +52,15 @@ _SELF_EXPLAINING = frozenset(
 )
 """Exact types with a repr of the standard library's own."""
 
+_SUBCLASSED: tuple[tuple[type, Callable[[Any], str]], ...] = (
+    (int, int.__repr__),
+    (float, float.__repr__),
+    (complex, complex.__repr__),
+    (datetime.datetime, datetime.datetime.isoformat),
+    (datetime.date, datetime.date.isoformat),
+)
+"""How to show a value of a subclass, such as numpy's and pandas's, without running code of it."""
+
 _name_of_class: Callable[[type], str] = type.__dict__["__name__"].__get__
 _module_of_class: Callable[[type], object] = type.__dict__["__module__"].__get__
 _bases_of_class: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
@@ -128,6 +137,9 @@ class _Describer:
             return str.__str__(types.ModuleType.__getattribute__(value, "__name__"))
         if issubclass(kind, enum.Enum):
             return f"{class_name(value)}.{object.__getattribute__(value, '_name_')}"
+        for base, text in _SUBCLASSED:
+            if issubclass(kind, base):
+                return _cut(text(value), 2 * _MAX_TEXT)
         return _table(value, kind) or _class_and_address(value)
 
     def _container(self, value: Any, base: Any, opening: str, closing: str, depth: int) -> str:
@@ -196,11 +208,13 @@ def _bytes(value: Any, base: Any) -> str:
 
 
 _TABLE_LIBRARIES = frozenset({"cudf", "modin", "numpy", "pandas", "polars", "pyarrow"})
-_TABLES = frozenset({"DataFrame", "LazyFrame", "RecordBatch", "Series", "Table", "ndarray"})
+_TABLES = frozenset(
+    {"DataFrame", "LazyFrame", "RecordBatch", "Series", "Table", "generic", "ndarray"}
+)
 
 
 def _table(value: Any, kind: type) -> str | None:
-    """One line about a dataframe, a series or an array; None if it is nothing like that."""
+    """One line about a dataframe, an array or a scalar of one; None if it is nothing like that."""
     for base in _bases_of_class(kind):
         module = _module_of_class(base)
         library = module.partition(".")[0] if type(module) is str else ""
@@ -209,6 +223,8 @@ def _table(value: Any, kind: type) -> str | None:
             break
     else:
         return None
+    if name == "generic":
+        return repr(value.item())
     if name == "LazyFrame":  # counting its rows would compute it
         return f"{library} {name}"
     shape = tuple(int(n) for n in value.shape)
