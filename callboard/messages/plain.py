@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from types import ModuleType
+from types import ModuleType, NoneType
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,7 @@ MAX_VALUES = 1_000_000
 """Items of containers, in all. A structure that shares parts can be far larger written out."""
 
 _NOTHING = object()
+_AS_THEY_ARE = frozenset({NoneType, bool, int})
 
 
 @attrs.define(eq=False)
@@ -81,7 +82,7 @@ class _Lowering:
         cls = type(value)
         if cls is str:
             return _text(value)  # type: ignore[arg-type]
-        if value is None or cls is bool or cls is int:
+        if cls in _AS_THEY_ARE:
             return value
         if cls is float:
             return value if math.isfinite(value) else None  # type: ignore[arg-type]
@@ -131,7 +132,10 @@ class _Lowering:
         plain: dict[str, object] = {}
         # A copy, since a conversion may run code that changes the mapping.
         for key, item in list(value.items()):
-            name = key_text(key)
+            name = key if type(key) is str and key.isascii() else key_text(key)
+            if type(item) in _AS_THEY_ARE:
+                plain[name] = item
+                continue
             try:
                 plain[name] = self.lower(item)
             except EncodeError as error:
@@ -143,6 +147,9 @@ class _Lowering:
         self._take(len(items))
         plain: list[object] = []
         for item in items:
+            if type(item) in _AS_THEY_ARE:
+                plain.append(item)
+                continue
             try:
                 plain.append(self.lower(item))
             except EncodeError as error:

@@ -356,10 +356,10 @@ def test_whatever_is_finite_can_be_written(value: object) -> None:
 
 
 def test_rich_outputs_and_messages_are_converted_too() -> None:
-    bundle: dict[str, object] = {"text/plain": Plain(), "n": math.nan}
+    bundle: dict[str, object] = {"text/plain": AttrsWithMime("x"), "n": math.nan}
     output = CellOutput("output", "application/vnd.marimo+mimebundle", bundle)
     data = json.loads(encode_notification(CellOpNotification(CellId("a"), output=output)))
-    assert data["output"]["data"] == {"text/plain": {"shown": 1}, "n": None}
+    assert data["output"]["data"] == {"text/plain": to_plain(AttrsWithMime("x")), "n": None}
     message = SendUIElementMessageNotification(UIElementId("a-0"), {"m": {1}}, [b"\x00"])
     data = json.loads(encode_notification(message))
     assert (data["message"], data["buffers"]) == ({"m": [1]}, ["AA=="])
