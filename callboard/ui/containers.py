@@ -63,13 +63,15 @@ class _Container(UIElement[V]):
             return self._refuse(applied, f"expected an object, not {type(raw).__name__}")
         before = len(applied.failures)
         changed = False
-        for key, part_raw in raw.items():
-            part = self._parts.get(key)
-            if part is None:
-                self._refuse(applied, f"no part {key!r}")
-            elif part._differs(part_raw):
-                changed |= part._take(part_raw, applied)
-        self._refresh()
+        try:
+            for key, part_raw in raw.items():
+                part = self._parts.get(key)
+                if part is None:
+                    self._refuse(applied, f"no part {key!r}")
+                elif part._differs(part_raw):
+                    changed |= part._take(part_raw, applied)
+        finally:  # an interrupt leaves the parts it did not reach as they were
+            self._refresh()
         if not changed and len(applied.failures) > before:
             return False
         self._announce(applied)

@@ -8,6 +8,7 @@ from types import MappingProxyType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from callboard.authoring.context import current_context
+from callboard.authoring.control import StopCell
 from callboard.ui.updates import (
     Applied,
     BadRawValue,
@@ -190,7 +191,7 @@ class UIElement(Generic[V_co]):
         return self._convert(raw)
 
     def _apply(self, raw: object) -> Applied:
-        """Take a new raw value over; see `callboard.ui.updates` for who does what. Never raises."""
+        """Take a new raw value over; see `callboard.ui.updates` for who does what."""
         applied = Applied()
         applied.changed = self._take(raw, applied)
         return applied
@@ -203,9 +204,11 @@ class UIElement(Generic[V_co]):
         except BadRawValue as error:
             applied.failures.append(UpdateFailure(self, UpdateStage.CONVERSION, error))
             return False
-        except (
-            BaseException
-        ) as error:  # conversion may be user code; the rest of the update goes on
+        except KeyboardInterrupt:
+            raise
+        except StopCell:  # `cb.stop` in what makes the value: it stays as it is
+            return True
+        except BaseException as error:  # may be user code, and the rest of the update goes on
             applied.failures.append(UpdateFailure(self, UpdateStage.CONVERSION, error))
             return True
         self._announce(applied)

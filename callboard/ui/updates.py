@@ -4,12 +4,12 @@ The kernel moves an element in two steps. `element._apply(raw)` takes the new ra
 converts it, and for a container does so for the changed children first; it returns an `Applied`.
 Nothing of the user's `on_change` has run by then, so every callback sees all values of the update.
 The kernel then runs `applied.callbacks` in order (children before their container), in the context
-of the cell that made the element, and awaits what an async callback returns. `deliver` does that
-second step for a caller with no wishes of its own.
+of the cell that made the element, and awaits what an async callback returns. One that raises must
+not keep the others from running.
 
 `_apply` itself may run user code as well (the `on_click` of a button makes its value), so it too
-belongs into the context of the creating cell. It never raises; what went wrong is in
-`applied.failures`. After the dependants ran, the kernel calls `element._completed()`.
+belongs into the context of the creating cell. It raises nothing but `KeyboardInterrupt`; what else
+went wrong is in `applied.failures`. After the dependants ran, the kernel calls `element._completed()`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import attrs
-
-from callboard.authoring.control import StopCell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -80,30 +78,3 @@ class Applied:
     callbacks: list[PendingCallback] = attrs.Factory(list)
     changed: bool = False
     """Whether dependants must run: not if every part of the update was nonsense from the client."""
-
-
-async def deliver(
-    applied: Applied,
-    call: Callable[[PendingCallback], Awaitable[object] | None] = PendingCallback.__call__,
-) -> list[UpdateFailure]:
-    """Run the callbacks of an update in order, awaiting the async ones; return all failures.
-
-    `call` is the hook through which each callback is run. A callback that raises is reported and
-    the others still run, but a `KeyboardInterrupt` ends the delivery, reported as the last
-    failure. Cancellation of the awaiting task passes through; callbacks not yet called are then
-    dropped. Suspends only while an async callback does.
-    """
-    failures = list(applied.failures)
-    for pending in applied.callbacks:
-        try:
-            waiting = call(pending)
-            if waiting is not None:
-                await waiting
-        except KeyboardInterrupt as error:
-            failures.append(UpdateFailure(pending.element, UpdateStage.CALLBACK, error))
-            break
-        except StopCell:
-            continue  # what `cb.stop` means in a callback: no more of this one
-        except (Exception, SystemExit) as error:
-            failures.append(UpdateFailure(pending.element, UpdateStage.CALLBACK, error))
-    return failures

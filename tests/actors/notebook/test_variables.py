@@ -91,6 +91,22 @@ def test_the_same_value_twice_is_no_cycle() -> None:
     assert describe([twin, twin])[0] == "[[1], [1]]"
 
 
+class Loud(int):
+    def __repr__(self) -> str:
+        raise AssertionError("must not be called")
+
+
+class Stamp(datetime.datetime):
+    """A time of a library's own, as pandas' is."""
+
+
+def test_a_number_or_time_of_a_library_shows_its_value() -> None:
+    scalar = type("generic", (), {"__module__": "numpy", "item": lambda self: 2.5})
+    assert describe(Loud(3)) == ("3", "Loud")
+    assert describe(Stamp(2026, 8, 31)) == ("2026-08-31T00:00:00", "Stamp")
+    assert describe(type("float32", (scalar,), {})()) == ("2.5", "float32")
+
+
 def test_an_element_shows_its_value() -> None:
     assert describe(cb.ui.slider(0, 10, value=3)) == ("3", "Slider")
     assert describe(cb.ui.array([cb.ui.text("a")]))[0] == "['a']"
