@@ -16,7 +16,7 @@ from callboard.actors.control import KernelBehaviour
 from callboard.actors.domain import Domain, partition
 from callboard.actors.functions import COMMANDS as FUNCTION_COMMANDS
 from callboard.actors.functions import FunctionsBehaviour
-from callboard.actors.host import NotebookHost, Turns
+from callboard.actors.host import HostError, NotebookHost, Turns, UnblockedCells
 from callboard.actors.notebook.actor import COMMANDS as NOTEBOOK_COMMANDS
 from callboard.actors.notebook.actor import NotebookBehaviour
 from callboard.actors.notebook.book import cell_of_caller
@@ -26,6 +26,16 @@ from callboard.actors.notebook.host import EngineHost
 from callboard.actors.notebook.settings import Settings
 from callboard.actors.notebook.stdin import Stdin
 from callboard.actors.notebook.surroundings import Embedded, Surroundings, Wiring
+from callboard.actors.packages.behaviour import COMMANDS as PACKAGES_COMMANDS
+from callboard.actors.packages.behaviour import PackagesBehaviour
+from callboard.actors.packages.managers import UnknownManager
+from callboard.actors.packages.missing import missing_imports
+from callboard.actors.packages.process import TrioProcessRunner
+from callboard.actors.packages.reporting import MissingPackages
+from callboard.actors.packages.script_metadata import ScriptMetadata
+from callboard.actors.packages.state import PackagesState
+from callboard.actors.packages.surroundings import Surroundings as PackagesEnvironment
+from callboard.actors.packages.surroundings import surroundings_of_this_process
 from callboard.actors.ui import COMMANDS as UI_COMMANDS
 from callboard.actors.ui import RunOwedCells, UIBehaviour, UIConflation, announce_waiting
 from callboard.messages.codec import encode_notification
@@ -357,6 +367,8 @@ async def open_kernel(
     surroundings: Surroundings | None = None,
     filename: str | None = None,
     preset: Mapping[str, object] | None = None,
+    packages: PackagesEnvironment | None = None,
+    domains: Iterable[Domain] = (),
     drain: float = 5.0,
     kill: float = 5.0,
 ) -> AsyncIterator[Kernel]:
@@ -364,7 +376,9 @@ async def open_kernel(
 
     ``surroundings`` say what thread user code runs on; by default one of its own, and nothing of the process is
     changed: no signal handler, no stream, no ``sys.argv``. ``filename`` is what ``__file__`` is in the notebook.
-    ``preset`` gives raw values to UI elements by the names they get bound to. At the end of the block the kernel
+    ``preset`` gives raw values to UI elements by the names they get bound to. ``packages`` describes the environment
+    that packages are installed into; by default that of this process. ``domains`` are added to the kernel's own, or
+    take the place of the one of the same name. At the end of the block the kernel
     stops: ``drain`` and ``kill`` are seconds for working off what is queued and for unwinding what is cancelled.
 
     Two kernels in one process share no mutable state. An exception of the block passes through unchanged.
@@ -373,7 +387,9 @@ async def open_kernel(
         StartFailed: an actor did not come up.
     """
     surroundings = surroundings or Embedded()
-    parts = _assemble(settings or Settings(), surroundings, filename, dict(preset or {}))
+    parts = _assemble(
+        settings or Settings(), surroundings, filename, dict(preset or {}), packages, tuple(domains)
+    )
     kernel = Kernel(parts, patience=(drain, kill))
     raised: BaseException | None = None
     try:
@@ -406,6 +422,8 @@ def _assemble(
     surroundings: Surroundings,
     filename: str | None,
     preset: dict[str, object],
+    environment: PackagesEnvironment | None,
+    added: tuple[Domain, ...],
 ) -> Parts:
     ledger = Ledger()
     lane = Lane(ledger.next_seq, "cell thread")
@@ -432,28 +450,41 @@ def _assemble(
     )
     stdin = Stdin(console, ingress.put, closed=settings.run_mode)
 
-    class NoMissing:
-        def after_run(self, errors, modules):
-            pass
+    environment = environment or surroundings_of_this_process(
+        filename=lambda: engine.book.namespace.values["__file__"]
+    )
+    installed = PackagesState(environment.default_manager)
+    if settings.package_manager is not None:
+        installed.choose(settings.package_manager)
+    missing = MissingPackages(
+        installed,
+        environment.isolated,
+        notify=ingress.put,
+        post=lambda command: ingress.put(lambda: router.post(command)),
+    )
 
-        def after_change(self, before, after):
-            pass
+    def apply_settings(updated: Settings) -> None:
+        if updated.package_manager is not None:
+            try:
+                installed.choose(updated.package_manager)
+            except UnknownManager as error:
+                raise HostError(f"config.package_management.manager: {error}") from None
 
-    missing = NoMissing()
     engine = Engine.make(
         settings=settings,
         surroundings=surroundings,
         emit=ingress.put,
         console=console,
         missing=missing,
-        on_settings=lambda settings: None,
+        on_settings=apply_settings,
         filename=filename,
         preset=preset,
     )
     host = EngineHost(
-        engine, surroundings.cell_thread, surroundings.gate, ingress.put, lambda m: frozenset()
+        engine, surroundings.cell_thread, surroundings.gate, ingress.put, missing_imports
     )
-    domains = (
+    runner = TrioProcessRunner()
+    own = (
         Domain("kernel", CONTROL_COMMANDS, lambda: KernelBehaviour(stop_requested.set)),
         Domain(
             "notebook",
@@ -474,7 +505,23 @@ def _assemble(
             lambda: FunctionsBehaviour(host, turns),
             on_cell_thread=True,
         ),
+        Domain(
+            "packages",
+            PACKAGES_COMMANDS,
+            lambda: PackagesBehaviour(
+                notify=broadcaster.publish,
+                host=UnblockedCells(host, turns, lambda: lane.ticket("packages")),
+                runner=runner,
+                surroundings=environment,
+                state=installed,
+                script_metadata=ScriptMetadata(environment, runner),
+            ),
+            capacity=32,
+        ),
     )
+    replaced = {domain.name for domain in added}
+    domains = (*(domain for domain in own if domain.name not in replaced), *added)
+    owners = partition(domains, COMMANDS)
     supervisor: Supervisor[Any] = Supervisor(ledger, name="kernel")
     router: Router[Any] = Router(ledger)
     _connect(domains, supervisor, router, lane)
@@ -491,7 +538,7 @@ def _assemble(
         stdin=stdin,
         console=console,
         domains=domains,
-        owners=partition(domains, COMMANDS),
+        owners=owners,
         stop_requested=stop_requested,
     )
     return parts
@@ -521,8 +568,7 @@ def _connect(
         observes = domain.on_cell_thread and domain.conflation is None
         for command in domain.commands:
             router.register(command, ref, ticks if observes else ())
-        if domain.conflation is not None:
-            router.register(RunOwedCells, ref)
+    router.register(RunOwedCells, supervisor.ref("ui"))
 
 
 def _replacement(notification: Notification, error: Exception) -> Notification:

@@ -6,8 +6,8 @@ own is ``actors.notebook.host``; another kernel may bring one of its own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol
 
 import attrs
@@ -131,3 +131,23 @@ class NotebookHost(Protocol):
 
 class HostError(Exception):
     """A command that cannot be carried out as sent; the text is for the one who sent it."""
+
+
+@attrs.define(eq=False)
+class UnblockedCells:
+    """The notebook as the packages domain sees it: what it lacks, and the cells that an installation unblocks."""
+
+    host: NotebookHost
+    turns: Turns
+    ticket: Callable[[], AbstractAsyncContextManager[object]]
+    """Takes a place among the commands that run user code, at the time of the call."""
+
+    def missing_modules(self) -> frozenset[str]:
+        """Return the modules that registered cells import and that cannot be found."""
+        return self.host.missing_modules()
+
+    async def packages_installed(self, modules: Collection[str]) -> None:
+        """Run the cells that new modules unblock, when it is their turn. Cancelled meanwhile, none is started."""
+        async with self.ticket():
+            with self.turns.run("install-packages") as run:
+                await self.host.packages_installed(modules, run)

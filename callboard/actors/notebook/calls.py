@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ from callboard.authoring.context import installed
 from callboard.messages.commands import InvokeFunctionCommand
 from callboard.messages.notifications import FunctionCallResultNotification
 from callboard.messages.payloads import HumanReadableStatus
+from callboard.messages.plain import to_plain
 
 
 @attrs.define(eq=False)
@@ -45,6 +47,9 @@ class Calls:
             ended = self.executor.call(lambda: found(command.args), run)
             if ended.error is None and hasattr(type(ended.value), "__await__"):
                 ended = await self.executor.awaitable(ended.value, run)
+            if ended.error is None:
+                # Finding a form for a value that JSON lacks runs methods of it: user code, so it happens here.
+                ended = self.executor.call(partial(to_plain, ended.value), run)
         self.book.flush_console()
         return _result(command, ended)
 

@@ -71,7 +71,7 @@ class Engine:
     scratchpad: Scratchpad
     missing: MissingPackages
     on_settings: Callable[[Settings], object]
-    """Told when the user's settings change."""
+    """Told of new settings before they take effect; may refuse them with ``HostError``."""
     interrupted_at: float = 0.0
     """When the last interrupt came, in Unix seconds; set by the control thread."""
 
@@ -273,10 +273,11 @@ class Engine:
 
     @_execute.register
     async def _(self, command: UpdateUserConfigCommand, run: Run) -> None:
-        settings = self.book.settings = self.book.settings.updated(command.config)
+        settings = self.book.settings.updated(command.config)
+        self.on_settings(settings)
+        self.book.settings = settings
         self.book.outputs.max_bytes = settings.output_max_bytes
         self.book.console.max_write = settings.std_stream_max_bytes
-        self.on_settings(settings)
 
     async def _register_and_run(self, codes: Mapping[CellId, str], run: Run) -> None:
         await self.runner.run(run, self._mutate(codes))

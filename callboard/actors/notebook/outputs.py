@@ -13,6 +13,7 @@ from callboard.actors.notebook.formatting import Formatted, format_output, stack
 from callboard.actors.notebook.interrupts import InterruptGate
 from callboard.messages.ids import CellId
 from callboard.messages.payloads import CellOutput, OutputData
+from callboard.messages.plain import to_plain
 
 _HOLDS_NOTHING = (str, bytes, int, float, complex, bool, type(None), type)
 """Values of these kinds hold no element, so their output needs nothing kept alive."""
@@ -97,5 +98,5 @@ class Outputs:
 
 
 def _output(formatted: Formatted) -> CellOutput:
-    data = cast("OutputData", formatted.data)
-    return CellOutput(channel="output", mimetype=formatted.mimetype, data=data)
+    data = formatted.data if isinstance(formatted.data, str) else to_plain(formatted.data)
+    return CellOutput(channel="output", mimetype=formatted.mimetype, data=cast("OutputData", data))
