@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from math import inf
@@ -388,7 +389,12 @@ async def open_kernel(
     """
     surroundings = surroundings or Embedded()
     parts = _assemble(
-        settings or Settings(), surroundings, filename, dict(preset or {}), packages, tuple(domains)
+        settings or Settings.of_environment(os.environ),
+        surroundings,
+        filename,
+        dict(preset or {}),
+        packages,
+        tuple(domains),
     )
     kernel = Kernel(parts, patience=(drain, kill))
     raised: BaseException | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import os
 import traceback
@@ -10,6 +9,7 @@ import uuid
 
 import attrs
 
+from callboard.actors.notebook import formatting
 from callboard.actors.notebook.book import Book
 from callboard.authoring.control import StopCell
 from callboard.messages.ids import CellId
@@ -146,13 +146,5 @@ def traceback_text(error: BaseException) -> str:
 
 
 def traceback_html(error: BaseException) -> str:
-    """Format the traceback as HTML, highlighted where Pygments is installed."""
-    text = traceback_text(error)
-    try:
-        from pygments import highlight
-        from pygments.formatters.html import HtmlFormatter
-        from pygments.lexers.python import PythonTracebackLexer
-    except ImportError:
-        return f'<pre class="traceback">{html.escape(text)}</pre>'
-    highlighted: str = highlight(text, PythonTracebackLexer(), HtmlFormatter(cssclass="traceback"))
-    return highlighted
+    """Format the traceback of an exception as HTML."""
+    return formatting.traceback_html(traceback_text(error))

@@ -40,16 +40,16 @@ class Formatted:
 EMPTY = Formatted("text/plain", "")
 
 
-def output_max_bytes(environ: Mapping[str, str]) -> int:
-    """How large one output may be, in bytes, from the environment.
+def positive_number(environ: Mapping[str, str], variable: str, default: int) -> int:
+    """A limit from an environment variable.
 
     Raises ValueError, naming the variable: the fault of who started the kernel.
     """
-    text = environ.get(MAX_BYTES_VARIABLE)
+    text = environ.get(variable)
     if text is None:
-        return MAX_BYTES
+        return default
     if not text.isdecimal() or int(text) == 0:
-        raise ValueError(f"{MAX_BYTES_VARIABLE} must be a positive number of bytes, not {text!r}")
+        raise ValueError(f"{variable} must be a positive number, not {text!r}")
     return int(text)
 
 

@@ -18,7 +18,7 @@ from callboard.actors.notebook.formatted import (
     MAX_BYTES_VARIABLE,
     Formatted,
     as_html,
-    output_max_bytes,
+    positive_number,
     sendable,
     stack,
     traceback_html,
@@ -32,8 +32,8 @@ __all__ = [
     "Formatted",
     "as_html",
     "format_output",
-    "output_max_bytes",
     "plain_text",
+    "positive_number",
     "stack",
     "traceback_html",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import cast
 
 import attrs
 
@@ -12,8 +11,7 @@ from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.formatting import Formatted, format_output, stack
 from callboard.actors.notebook.interrupts import InterruptGate
 from callboard.messages.ids import CellId
-from callboard.messages.payloads import CellOutput, OutputData
-from callboard.messages.plain import to_plain
+from callboard.messages.payloads import CellOutput
 
 _HOLDS_NOTHING = (str, bytes, int, float, complex, bool, type(None), type)
 """Values of these kinds hold no element, so their output needs nothing kept alive."""
@@ -98,5 +96,4 @@ class Outputs:
 
 
 def _output(formatted: Formatted) -> CellOutput:
-    data = formatted.data if isinstance(formatted.data, str) else to_plain(formatted.data)
-    return CellOutput(channel="output", mimetype=formatted.mimetype, data=cast("OutputData", data))
+    return CellOutput(channel="output", mimetype=formatted.mimetype, data=formatted.data)

@@ -8,7 +8,10 @@ from typing import Any, Literal
 import attrs
 
 from callboard.actors.host import HostError
-from callboard.actors.notebook.formatting import MAX_BYTES
+from callboard.actors.notebook.formatting import MAX_BYTES, MAX_BYTES_VARIABLE, positive_number
+
+STREAM_MAX = 1_000_000
+STREAM_MAX_VARIABLE = "CALLBOARD_STD_STREAM_MAX_BYTES"
 
 CellChange = Literal["autorun", "lazy"]
 
@@ -25,10 +28,22 @@ class Settings:
     """In run mode, show exceptions as they are."""
     output_max_bytes: int = MAX_BYTES
     """Bytes of one output; a larger one is replaced by a warning."""
-    std_stream_max_bytes: int = 1_000_000
+    std_stream_max_bytes: int = STREAM_MAX
     """Characters of one write to stdout or stderr that are kept."""
     package_manager: str | None = None
     """The package manager that the user chose."""
+
+    @classmethod
+    def of_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Make the settings that environment variables ask for, the others at their defaults.
+
+        Raises:
+            ValueError: a variable is no positive number; it is named.
+        """
+        return cls(
+            output_max_bytes=positive_number(environ, MAX_BYTES_VARIABLE, MAX_BYTES),
+            std_stream_max_bytes=positive_number(environ, STREAM_MAX_VARIABLE, STREAM_MAX),
+        )
 
     @property
     def autorun(self) -> bool:

@@ -17,10 +17,10 @@ from callboard.actors.notebook.formatting import (
     Formatted,
     as_html,
     format_output,
-    output_max_bytes,
     stack,
     traceback_html,
 )
+from callboard.actors.notebook.settings import Settings
 
 
 class Shown:
@@ -306,11 +306,11 @@ def test_the_limit_counts_bytes_not_characters() -> None:
 
 
 def test_the_limit_can_be_set_by_the_environment() -> None:
-    assert output_max_bytes({}) == 8_000_000
-    assert output_max_bytes({"CALLBOARD_OUTPUT_MAX_BYTES": "10"}) == 10
+    assert Settings.of_environment({}).output_max_bytes == 8_000_000
+    assert Settings.of_environment({"CALLBOARD_OUTPUT_MAX_BYTES": "10"}).output_max_bytes == 10
     for bad in ("", "0", "-1", "many"):
         with pytest.raises(ValueError, match="CALLBOARD_OUTPUT_MAX_BYTES"):
-            output_max_bytes({"CALLBOARD_OUTPUT_MAX_BYTES": bad})
+            Settings.of_environment({"CALLBOARD_OUTPUT_MAX_BYTES": bad})
 
 
 @given(st.text(st.characters()))
