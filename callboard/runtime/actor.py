@@ -109,7 +109,7 @@ class Ref(Generic[M]):
             sender,
             deadline,
             trace,
-            trio.current_time(),
+            account.ledger.clock(),
         )
         refusal = self.mailbox.offer(envelope, control=control)
         if refusal is not None:
@@ -147,9 +147,14 @@ class Ref(Generic[M]):
             message, sender=sender, deadline=deadline, trace=trace, control=control
         )
         if envelope.outcome is None:
-            event = envelope._event = trio.Event()
+            envelope._asker = trio.lowlevel.current_task()
+
+            def abort(_: object) -> trio.lowlevel.Abort:
+                envelope._asker = None
+                return trio.lowlevel.Abort.SUCCEEDED
+
             try:
-                await event.wait()
+                await trio.lowlevel.wait_task_rescheduled(abort)
             except trio.Cancelled:
                 envelope.cancel("the asker was cancelled")
                 raise
@@ -224,7 +229,7 @@ class ReceiveLoop(Generic[M]):
     async def _serve_in(self, scope: trio.CancelScope, behaviour: Behaviour[M]) -> bool | None:
         """`serve` until the scope is used up, which is when None is returned."""
         mailbox, account, lane = self._mailbox, self._account, self._account.lane
-        handle, clock = behaviour.handle, trio.current_time
+        handle, clock = behaviour.handle, trio.lowlevel.current_clock().current_time
         record_wait, record_run = account.wait.record, account.run.record
         budget, now, ticket = 0, 0.0, 0
         while not self._stopping:
@@ -246,10 +251,16 @@ class ReceiveLoop(Generic[M]):
             if envelope is None:
                 if self.on_idle is not None:
                     self.on_idle()
-                if not await mailbox.wait_ready():
+                if lane is not None:
+                    # Not taken before it has its turn.
+                    if not await mailbox.wait_ready():
+                        return True
+                    budget, now = BATCH, clock()
+                    continue
+                envelope = await mailbox.receive()
+                if envelope is None:
                     return True
                 budget, now = BATCH, clock()
-                continue
             budget -= 1
             try:
                 if envelope.deadline <= now:

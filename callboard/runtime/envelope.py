@@ -84,6 +84,8 @@ class Envelope(Generic[M]):
     _error: BaseException | None = attrs.field(default=None, init=False)
     _settled_at: float = attrs.field(default=0.0, init=False)
     _event: trio.Event | None = attrs.field(default=None, init=False)
+    # The task of `Ref.ask`, which is spared the event.
+    _asker: trio.lowlevel.Task | None = attrs.field(default=None, init=False)
     # Why the running handler was told to stop, once it was.
     _cancel_reason: str | None = attrs.field(default=None, init=False)
     # The scope the handler runs in, while it runs. One scope serves many messages.
@@ -183,9 +185,12 @@ class Envelope(Generic[M]):
             self._mailbox.discard(self)
         if self._deadlines is not None:
             self._deadlines.forget()
+        if self._asker is not None:
+            trio.lowlevel.reschedule(self._asker)
+            self._asker = None
         if self._event is not None:
             self._event.set()
-        self.account.closed(self)
+        self.account.closed(self, outcome)
 
     def cancel(self, reason: str = "cancelled") -> bool:
         """Withdraw this message.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -50,18 +50,15 @@ class Account:
         self.refused += 1
         envelope.finish(Outcome.REJECTED, envelope.posted_at, str(error), error)
 
-    def closed(self, envelope: Envelope[Any]) -> None:
+    def closed(self, envelope: Envelope[Any], outcome: Outcome) -> None:
         """Book the end of an envelope; called by it, once."""
-        outcome = envelope.outcome
-        assert outcome is not None
         self.outcomes[outcome] += 1
         if envelope._ticket and self.lane is not None:
             self.lane.leave(envelope._ticket)
-        ledger = self.ledger
         if envelope.started_at is None and outcome is not Outcome.SUPERSEDED:
             self._undelivered(envelope)
-        if ledger.listeners:
-            ledger.announce(envelope)
+        if self.ledger.listeners:
+            self.ledger.announce(envelope)
 
     def late_reply(self, envelope: Envelope[Any]) -> None:
         """Record a reply to a message that had ended."""
@@ -98,13 +95,12 @@ class Ledger:
 
     dead_letters: DeadLetters = attrs.field(factory=DeadLetters)
     listener_errors: int = attrs.field(default=0, init=False)
+    clock: Callable[[], float] = attrs.field(default=trio.current_time, init=False)
+    """`trio.current_time`, or the same thing with less on the way once a supervisor runs."""
     listeners: list[Callable[[Settlement], None]] = attrs.field(factory=list, init=False)
-    _sequence: Iterator[int] = attrs.field(factory=lambda: count(1), init=False)
+    next_seq: Callable[[], int] = attrs.field(factory=lambda: count(1).__next__, init=False)
+    """The next admission number: strictly increasing, shared by messages and lane tickets."""
     _accounts: dict[str, Account] = attrs.field(factory=dict, init=False)
-
-    def next_seq(self) -> int:
-        """The next admission number: strictly increasing, shared by messages and lane tickets."""
-        return next(self._sequence)
 
     def account(self, name: str, lane: Lane | None = None) -> Account:
         """The account of the actor `name`, opened if need be."""

@@ -178,11 +178,27 @@ class Mailbox(Generic[M]):
 
         A checkpoint unless it returns None. Cancelled midway, it has taken nothing.
         """
-        while await self.wait_ready():
+        if self._depth or self._control:
+            await trio.lowlevel.checkpoint_if_cancelled()
             envelope = self.take_nowait()
             if envelope is not None:
+                await trio.lowlevel.cancel_shielded_checkpoint()
                 return envelope
-        return None
+        self._receiving = True
+        try:
+            while True:
+                item = await self._receive.receive()
+                if self._control:
+                    self._head = item
+                    return self.take_nowait()
+                if item is not None:
+                    envelope = self._resolve(item)
+                    if envelope is not None:
+                        return envelope
+        except trio.EndOfChannel:
+            return self.take_nowait()
+        finally:
+            self._receiving = False
 
     async def wait_ready(self) -> bool:
         """Wait until something is queued; False once the mailbox is closed and empty.

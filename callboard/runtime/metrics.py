@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
-from math import ceil, frexp, ldexp
+from math import ceil
 
 import attrs
 
-# Four buckets an octave, from 2**-31 s (half a nanosecond) to 2**13 s (two hours and a quarter).
-_LOWEST_EXPONENT = -30
-_OCTAVES = 44
-_BUCKETS = _OCTAVES * 4
+# The upper bounds of the buckets, four to an octave, from a nanosecond to four and a half hours.
+_BOUNDS = tuple(2.0**octave * quarter / 4 for octave in range(-30, 14) for quarter in (5, 6, 7, 8))
 
 
 @attrs.frozen
@@ -34,36 +33,25 @@ class Histogram:
     __slots__ = ("_counts", "max", "total")
 
     def __init__(self) -> None:
-        self._counts = [0] * _BUCKETS
+        self._counts = [0] * (len(_BOUNDS) + 1)
         self.total = 0.0
         self.max = 0.0
 
     def record(self, seconds: float) -> None:
         """Count one duration; what is below or above the range goes to the first or last bucket."""
-        mantissa, exponent = frexp(seconds)
-        # The mantissa is in [0.5, 1): times eight, four steps to the octave.
-        index = (exponent - _LOWEST_EXPONENT) * 4 + int(mantissa * 8.0) - 4
-        if index < 0 or seconds <= 0.0:
-            index = 0
-        elif index >= _BUCKETS:
-            index = _BUCKETS - 1
-        self._counts[index] += 1
+        self._counts[bisect_left(_BOUNDS, seconds)] += 1
         self.total += seconds
         if seconds > self.max:
             self.max = seconds
 
     def quantile(self, fraction: float) -> float:
         """The upper bound, in seconds, of the bucket that holds this fraction of the records."""
-        count = sum(self._counts)
-        if not count:
-            return 0.0
-        rank = max(1, ceil(fraction * count))
+        rank = max(1, ceil(fraction * sum(self._counts)))
         seen = 0
-        for index, in_bucket in enumerate(self._counts):
+        for bound, in_bucket in zip(_BOUNDS, self._counts, strict=False):
             seen += in_bucket
             if seen >= rank:
-                octave, step = divmod(index, 4)
-                return min(self.max, ldexp((step + 5) / 8.0, octave + _LOWEST_EXPONENT))
+                return min(self.max, bound)
         return self.max
 
     def snapshot(self) -> HistogramSnapshot:

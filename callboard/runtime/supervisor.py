@@ -276,7 +276,6 @@ class Supervisor(Generic[M]):
         ref = Ref(spec.mailbox, account, self.deadlines)
         loop = ReceiveLoop(spec.mailbox, account)
         child = _Child(spec, account, ref, loop)
-        loop.on_idle = self._poke
         self._children[spec.name] = child
         if spec.lane is not None:
             spec.lane.set_available(spec.name, False)
@@ -311,6 +310,7 @@ class Supervisor(Generic[M]):
         if self._has_run or self._stopped.is_set():
             raise RuntimeError(f"supervisor {self.name!r} has been run before")
         self._has_run = True
+        self.ledger.clock = trio.lowlevel.current_clock().current_time
         async with trio.open_nursery() as helpers:
             helpers.start_soon(self.deadlines.run, name=f"deadlines of {self.name}")
             try:
@@ -713,12 +713,16 @@ class Supervisor(Generic[M]):
             self._poke()
 
         self.ledger.add_listener(settled)
+        for child in self._children.values():
+            child.loop.on_idle = self._poke
         try:
             while not all(child.idle for child in self._children.values()):
                 self._activity = trio.Event()
                 await self._activity.wait()
         finally:
             self._activity = None
+            for child in self._children.values():
+                child.loop.on_idle = None
             self.ledger.remove_listener(settled)
 
 
