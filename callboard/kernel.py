@@ -24,6 +24,7 @@ from callboard.actors.notebook.book import cell_of_caller
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.engine import Engine
 from callboard.actors.notebook.host import EngineHost
+from callboard.actors.notebook.presets import PresetReport
 from callboard.actors.notebook.settings import Settings
 from callboard.actors.notebook.stdin import Stdin
 from callboard.actors.notebook.surroundings import Embedded, Surroundings, Wiring
@@ -257,6 +258,10 @@ class Kernel:
         """Answer ``input()``; False if too many unread lines wait. From any thread."""
         return self._parts.stdin.feed(line)
 
+    def close_stdin(self) -> None:
+        """Let ``input()`` raise ``EOFError`` from now on, where it waits as well. From any thread."""
+        self._parts.stdin.close()
+
     # Notifications.
 
     def subscribe(
@@ -289,6 +294,10 @@ class Kernel:
             subscribers=len(self._broadcaster.subscriptions),
             last_seq=self._broadcaster.last_seq,
         )
+
+    def preset_report(self) -> PresetReport:
+        """Say what has become of the values that ``open_kernel`` got; of use once the notebook has run."""
+        return self._parts.engine.presets.report()
 
     @property
     def ledger(self) -> Ledger:
