@@ -148,7 +148,7 @@ def test_no_text_breaks_the_reading_of_hints(text: str) -> None:
 
 
 def test_a_very_long_text_is_read_quickly() -> None:
-    assert missing_from_error(ImportError("pip install -q " * 200_000)) == frozenset()
+    assert missing_from_error(ImportError("pip install ; " * 200_000)) == frozenset()
     assert packages_in_hint("a " * 200_000 + "pip install foo") == ["foo"]
 
 
