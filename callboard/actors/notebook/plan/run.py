@@ -183,17 +183,20 @@ def blame(
 ) -> CellId | None:
     """The cell to blame for a name that a cell of a run needs and the namespace lacks.
 
-    That is its definer if this is no part of the run and last raised or stopped; None if there is
-    no such definer.
+    That is its definer if this is no part of the run and last raised or stopped; if it was
+    cancelled instead, the cell above it that raised or stopped. None if nothing of that kind is
+    behind the missing names.
     """
+    graph, results = state.graph, state.results
     for name in sorted(missing):
-        for definer in state.graph.definers(name):
-            if (
-                definer != cell_id
-                and definer not in running
-                and state.results.get(definer) is RunResult.EXCEPTION
-            ):
-                return definer
+        seen = {cell_id, *running}
+        queue = [definer for definer in graph.definers(name) if definer not in seen]
+        for cell in queue:
+            if results.get(cell) is RunResult.EXCEPTION:
+                return cell
+            if results.get(cell) is RunResult.CANCELLED and cell not in seen:
+                seen.add(cell)
+                queue += graph.by_rank(graph.parents(cell) - seen)
     return None
 
 
