@@ -174,10 +174,14 @@ class Runner:
                 if code is not None:
                     ended = await self.executor.code(code, book.namespace.values, run)
                     if ended.error is not None:
-                        if isinstance(ended.error, StopCell):
-                            return self._show(cell, ended.error.output, run, ended)
-                        return ended
-            return self._show(cell, ended.value, run, ended)
+                        break
+            # Before anything is shown: an element is shown with its value, not with its default.
+            self.presets.apply(cell.cell_id, cell.defs, book.namespace.values, run)
+            if ended.error is None:
+                return self._show(cell, ended.value, run, ended)
+            if isinstance(ended.error, StopCell):
+                return self._show(cell, ended.error.output, run, ended)
+            return ended
 
     def _show(self, cell: CellAnalysis, value: object, run: Run, ended: Ended) -> Ended:
         """Format what the cell shows, which runs methods of the value and so is user code too."""
@@ -193,7 +197,6 @@ class Runner:
         for name in cell.temporaries:
             values.pop(name, None)
         book.bindings.update(cell_id, cell.defs, values)
-        self.presets.apply(cell_id, cell.defs, values, round_.run)
         output: CellOutput | None
         if ended.error is None or isinstance(ended.error, StopCell):
             output = ended.value
