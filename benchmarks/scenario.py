@@ -15,21 +15,27 @@ Scenario JSON::
                    "answers": [{"op": "secret-keys-result", "request_id": "r"}]}],
      "interleaved": {"type": "model", ...} or null,
      "package": {"name": "slowly-built", "seconds": 5.0} or null,
+     "faults": {"storage": "hang"},
+     "disturbed": 1.5 or null, "undisturbed": "idle-5ms" or null,
      "patience": 15.0}
 
 Times are in seconds. ``drag.rate`` is in ticks a second whatever the kernel does; 0 sends the next
 tick when the last one has been shown, ``drag.seconds`` long. Tick number n (from 1) sets the slider
 to n. Commands are in wire form; ``at`` counts from the start of the scenario. A command is answered
-by the first later notification that has every field of one of ``answers``. ``interleaved`` is sent
-after each tick, with a fresh token. The driver adds a first cell that imports the kernel's package
-as ``nb``. Before the kernel starts it makes ``package`` available to pip alone (`slow_package`).
-``patience`` is how long to wait after the last tick for its value and for answers.
+by the first later notification that has every field of one of ``answers``; without any, nobody
+waits for one. ``interleaved`` is sent after each tick, with a fresh token. The driver adds a first
+cell that imports the kernel's package as ``nb``. Before the kernel starts it makes ``package``
+available to pip alone (`slow_package`). ``faults`` names domains that have to go wrong, and how
+(see `benchmarks.faults`); only callboard's driver can do that. ``disturbed`` is when something
+starts that the slider must not feel; it ends with the answer to the first command that has one, or
+never. ``undisturbed`` is the scenario without it. ``patience`` is how long to wait after the last
+tick for its value and for answers.
 
 Result JSON (times in seconds from the start of the scenario, null where it never happened)::
 
     {"scenario": "install-5ms", "kernel": "name version", "python": "3.11.7",
      "ticks": [{"value": 1, "sent": 0.5, "shown": 0.51, "caught_up": 0.51}, ...],
-     "answers": [{"type": "list-secret-keys", "sent": 1.0, "answered": 1.002}],
+     "answers": [{"type": "list-secret-keys", "sent": 1.0, "answered": 1.002, "failure": null}],
      "runs": {"view": 180},
      "summary": {...}}
 
@@ -75,7 +81,7 @@ class Timed:
 
     at: float
     command: Wire
-    answers: Sequence[Wire]
+    answers: Sequence[Wire] = ()
 
 
 @attrs.frozen
@@ -99,6 +105,9 @@ class Scenario:
     commands: Sequence[Timed] = ()
     interleaved: Wire | None = None
     package: SlowPackage | None = None
+    faults: Mapping[str, str] = attrs.field(factory=dict)
+    disturbed: float | None = None
+    undisturbed: str | None = None
     patience: float = 15.0
 
     def to_json(self) -> str:
@@ -125,11 +134,16 @@ class Tick:
 
 @attrs.define
 class Answer:
-    """One other command, and when its answer came."""
+    """One other command, and when its answer came; why it was not carried out, if that was said."""
 
     type: str
     sent: float
     answered: float | None = None
+    failure: str | None = None
+
+    def __str__(self) -> str:
+        after = "never" if self.answered is None else f"{self.answered - self.sent:.3f} s"
+        return f"{self.type} {after}" + (f" ({self.failure})" if self.failure else "")
 
 
 @attrs.frozen
@@ -143,6 +157,17 @@ class Result:
     answers: Sequence[Answer]
     runs: Mapping[str, int]
 
+    def waits(self, since: float = 0.0, until: float = float("inf")) -> list[float]:
+        """Seconds from sending each tick to catching up with it, in order of size.
+
+        Of the ticks sent within a time of the scenario. Infinite for those never caught up with.
+        """
+        return sorted(
+            tick.caught_up - tick.sent if tick.caught_up is not None else float("inf")
+            for tick in self.ticks
+            if since <= tick.sent <= until
+        )
+
     @property
     def summary(self) -> dict[str, float | int | None]:
         """Milliseconds, except counts.
@@ -153,10 +178,7 @@ class Result:
         new value between the first tick and the last value shown. ``last_value_lag``: from the
         last tick to the output with its value. ``runs``: of the observed and all other cells.
         """
-        waits = sorted(
-            tick.caught_up - tick.sent if tick.caught_up is not None else float("inf")
-            for tick in self.ticks
-        )
+        waits = self.waits()
         shown = sorted(tick.shown for tick in self.ticks if tick.shown is not None)
         marks = [self.ticks[0].sent, *shown] if self.ticks else []
         last = self.ticks[-1] if self.ticks else None
@@ -223,6 +245,7 @@ class Player:
         self._ticks: list[Tick] = []
         self._waiting = 0  # index of the first tick not caught up with
         self._pending: list[tuple[Sequence[Wire], Answer]] = []
+        self._awaited: list[tuple[Wire, Answer]] = []
         self._answers: list[Answer] = []
         self._runs: dict[str, int] = {}
         self._start = 0.0
@@ -235,12 +258,19 @@ class Player:
                     self._instantiated = True
                 case "cell-op":
                     self._observe(notification, at - self._start)
+                case "command-settled" if notification["outcome"] != "completed":
+                    self._note_failure(notification)
             for entry in list(self._pending):
                 wanted, answer = entry
                 if any(fields.items() <= notification.items() for fields in wanted):
                     answer.answered = at - self._start
                     self._pending.remove(entry)
             self._changed.notify_all()
+
+    def _note_failure(self, settled: Wire) -> None:
+        for command, answer in self._awaited:
+            if command["type"] == settled["type"] and settled["id"] in (None, *command.values()):
+                answer.failure = f"{settled['outcome']}: {settled['reason']}"
 
     def _observe(self, notification: Wire, at: float) -> None:
         cell = notification["cell_id"]
@@ -349,10 +379,12 @@ class Player:
             self._post({**self._scenario.interleaved, "token": f"between-{value}"})
 
     def _command(self, timed: Timed) -> None:
-        answer = Answer(str(timed.command["type"]), time.perf_counter() - self._start)
-        with self._changed:
-            self._answers.append(answer)
-            self._pending.append((timed.answers, answer))
+        if timed.answers:
+            answer = Answer(str(timed.command["type"]), time.perf_counter() - self._start)
+            with self._changed:
+                self._answers.append(answer)
+                self._pending.append((timed.answers, answer))
+                self._awaited.append((timed.command, answer))
         self._post(timed.command)
 
     def _caught_up(self) -> bool:
@@ -426,20 +458,12 @@ def working(seconds: float, *, spinning: bool) -> str:
     return f"_end = time.perf_counter() + {seconds}\nwhile time.perf_counter() < _end:\n    pass\n"
 
 
-def scenarios(*, spinning: bool = False, seconds: float = 3.0) -> list[Scenario]:
-    """The standard set; ``seconds`` is how long an undisturbed drag takes."""
-    slider = {"slider": "slider = nb.ui.slider(0, 100000)\nslider"}
+HANGING = 5.0
+"""Seconds that what disturbs a drag lasts."""
+ALTERNATING = 10.0
+"""Seconds of ticks of elements and models in turn."""
 
-    def dependent(cost: float) -> dict[str, str]:
-        return {**slider, "view": working(cost, spinning=spinning) + 'f"tick:{slider.value}"'}
-
-    suffix = "-spin" if spinning else ""
-
-    def drag(length: float) -> Drag:
-        return Drag(start=0.5, seconds=length, rate=60.0)
-
-    hanging = 5.0
-    engine = """
+ENGINE = f"""
 import os
 import tempfile
 import sqlalchemy
@@ -451,132 +475,145 @@ with catalogue.begin() as _connection:
 
 def hang(*_ignored):
     if armed:
-        time.sleep(SECONDS)
+        time.sleep({HANGING})
         armed.clear()
 
 armed = []
 sqlalchemy.event.listen(catalogue, "before_cursor_execute", hang)
 """
-    return [
+
+
+def notebook(cost: float, *, spinning: bool) -> dict[str, str]:
+    """A slider and a cell that takes ``cost`` seconds to show its value."""
+    return {
+        "slider": "slider = nb.ui.slider(0, 100000)\nslider",
+        "view": working(cost, spinning=spinning) + 'f"tick:{slider.value}"',
+    }
+
+
+def scenarios(*, spinning: bool = False, seconds: float = HANGING) -> list[Scenario]:
+    """The standard set; ``seconds`` is how long an undisturbed drag takes."""
+    suffix = "-spin" if spinning else ""
+    found = [
         Scenario(
             "overhead",
             "each tick waits for the one before; the dependent cell costs nothing",
-            dependent(0.0),
+            notebook(0.0, spinning=False),
             Drag(start=0.5, seconds=seconds, rate=0.0),
-        ),
-        Scenario("idle-5ms" + suffix, "60 Hz drag, nothing else", dependent(0.005), drag(seconds)),
-        Scenario("idle-50ms" + suffix, "60 Hz drag, nothing else", dependent(0.05), drag(seconds)),
-        Scenario(
-            "alternating-50ms" + suffix,
-            "60 Hz drag with a message for a widget model after each tick",
-            dependent(0.05),
-            drag(seconds),
-            interleaved={
-                "type": "model",
-                "modelId": "nobody",
-                "message": {"method": "update", "state": {"value": 1}, "bufferPaths": []},
-                "buffers": [],
-            },
-        ),
-        Scenario(
-            "install-5ms" + suffix,
-            f"60 Hz drag; one second in, pip builds a package for {hanging:g} s",
-            dependent(0.005),
-            drag(hanging + 3),
-            commands=[
-                Timed(
-                    1.5,
-                    {
-                        "type": "install-packages",
-                        "manager": "pip",
-                        "versions": {"slowly-built": ""},
-                        "source": "kernel",
-                    },
-                    [
-                        {"op": operation, "packages": {"slowly-built": status}}
-                        for operation, status in (
-                            ("installing-package-alert", "installed"),
-                            ("environment-operation", "succeeded"),  # marimo after 0.23
-                        )
-                    ],
-                )
-            ],
-            package=SlowPackage("slowly-built", hanging),
-        ),
-        Scenario(
-            "listing-5ms" + suffix,
-            f"60 Hz drag; one second in, a catalogue takes {hanging:g} s to list its tables",
-            {
-                **dependent(0.005),
-                "engine": engine.replace("SECONDS", str(hanging)),
-                "arm": "armed.append(True)",
-            },
-            drag(hanging + 3),
-            commands=[
-                Timed(
-                    1.5,
-                    {
-                        "type": "list-sql-tables",
-                        "requestId": "listing",
-                        "engine": "catalogue",
-                        "database": "",
-                        "schema": "main",
-                    },
-                    [{"op": "sql-table-list-preview", "request_id": "listing"}],
-                )
-            ],
-        ),
-        Scenario(
-            "busy-5ms" + suffix,
-            f"60 Hz drag; one second in, an unrelated cell runs for {hanging:g} s, "
-            "and a second later the secret keys are asked for",
-            dependent(0.005),
-            drag(hanging + 3),
-            commands=[
-                Timed(
-                    1.5,
-                    {
-                        "type": "execute-cells",
-                        "cellIds": ["busy"],
-                        "codes": [working(hanging, spinning=spinning)],
-                    },
-                    [{"op": "cell-op", "cell_id": "busy", "status": "idle"}],
-                ),
-                Timed(
-                    2.5,
-                    {"type": "list-secret-keys", "requestId": "keys"},
-                    [{"op": "secret-keys-result", "request_id": "keys"}],
-                ),
-            ],
+        )
+    ]
+    for cost in (0.005, 0.05):
+        cells = notebook(cost, spinning=spinning)
+        name = f"-{cost * 1000:g}ms{suffix}"
+        idle = Scenario("idle" + name, "60 Hz drag, nothing else", cells, _drag(seconds))
+        found += [idle, _install(name, cells), *_faults(name, cells, seconds)]
+    cells = notebook(0.05, spinning=spinning)
+    found.append(_alternating(f"-50ms{suffix}", cells, min(ALTERNATING, 2 * seconds)))
+    cells = notebook(0.005, spinning=spinning)
+    return [
+        *found,
+        _listing(f"-5ms{suffix}", cells),
+        _busy(f"-5ms{suffix}", cells, working(HANGING, spinning=spinning)),
+    ]
+
+
+def _drag(seconds: float) -> Drag:
+    return Drag(start=0.5, seconds=seconds, rate=60.0)
+
+
+def _alternating(name: str, cells: Wire, seconds: float) -> Scenario:
+    message = {"method": "update", "state": {"value": 1}, "bufferPaths": []}
+    return Scenario(
+        "alternating" + name,
+        "60 Hz drag with a message for a widget model after each tick",
+        cells,
+        _drag(seconds),
+        interleaved={"type": "model", "modelId": "nobody", "message": message, "buffers": []},
+    )
+
+
+def _install(name: str, cells: Wire) -> Scenario:
+    done = (
+        ("installing-package-alert", "installed"),
+        ("environment-operation", "succeeded"),  # marimo after 0.23
+    )
+    command = {
+        "type": "install-packages",
+        "manager": "pip",
+        "versions": {"slowly-built": ""},
+        "source": "kernel",
+    }
+    answers = [{"op": op, "packages": {"slowly-built": status}} for op, status in done]
+    return Scenario(
+        "install" + name,
+        f"60 Hz drag; one second in, pip builds a package for {HANGING:g} s",
+        cells,
+        _drag(HANGING + 3),
+        commands=[Timed(1.5, command, answers)],
+        package=SlowPackage("slowly-built", HANGING),
+        disturbed=1.5,
+        undisturbed="idle" + name,
+    )
+
+
+def _faults(name: str, cells: Wire, seconds: float) -> list[Scenario]:
+    """Drags beside a storage domain that goes wrong, from their start to their end."""
+    command = {"type": "storage-list-entries", "requestId": "r", "namespace": "n", "limit": 1}
+
+    def beside(what: str, text: str, fault: str, times: Sequence[float]) -> Scenario:
+        return Scenario(
+            what + name,
+            f"60 Hz drag; {text}",
+            cells,
+            _drag(seconds),
+            commands=[Timed(at, command) for at in times],
+            faults={"storage": fault},
+            disturbed=0.5,
+            undisturbed="idle" + name,
+        )
+
+    every = [0.4 + 0.1 * step for step in range(round(10 * seconds))]
+    return [
+        beside("hung", "a listing of another domain never returns", "hang", every[:1]),
+        beside("crashed", "another domain has crashed", "crash", every[:1]),
+        beside("crash-looping", "another domain crashes at each command", "crash", every),
+        beside(
+            "full", "another domain hangs and is sent 200 commands a second", "hang", 20 * every
         ),
     ]
 
 
-def table(results: Sequence[Result]) -> str:
-    """The summaries as text, one line a result, milliseconds unless a count."""
-    columns = (
-        "ticks",
-        "p50",
-        "p99",
-        "max",
-        "freeze",
-        "last_value_lag",
-        "shown",
-        "superseded",
-        "runs",
+def _listing(name: str, cells: Wire) -> Scenario:
+    command = {
+        "type": "list-sql-tables",
+        "requestId": "listing",
+        "engine": "catalogue",
+        "database": "",
+        "schema": "main",
+    }
+    return Scenario(
+        "listing" + name,
+        f"60 Hz drag; one second in, a catalogue takes {HANGING:g} s to list its tables",
+        {**cells, "engine": ENGINE, "arm": "armed.append(True)"},
+        _drag(HANGING + 3),
+        commands=[Timed(1.5, command, [{"op": "sql-table-list-preview", "request_id": "listing"}])],
+        disturbed=1.5,
+        undisturbed="idle" + name,
     )
-    rows = [["scenario", "kernel", *columns, "answered in"]]
-    for result in results:
-        summary = result.summary
-        answers = ", ".join(
-            f"{answer.type} "
-            + ("never" if answer.answered is None else f"{answer.answered - answer.sent:.3f} s")
-            for answer in result.answers
-        )
-        cells = ["never" if summary[name] is None else f"{summary[name]:g}" for name in columns]
-        rows.append([result.scenario, result.kernel, *cells, answers])
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+
+
+def _busy(name: str, cells: Wire, code: str) -> Scenario:
+    run = {"type": "execute-cells", "cellIds": ["busy"], "codes": [code]}
+    keys = {"type": "list-secret-keys", "requestId": "keys"}
+    return Scenario(
+        "busy" + name,
+        f"60 Hz drag; one second in, an unrelated cell runs for {HANGING:g} s, "
+        "and a second later the secret keys are asked for",
+        cells,
+        _drag(HANGING + 3),
+        commands=[
+            Timed(1.5, run, [{"op": "cell-op", "cell_id": "busy", "status": "idle"}]),
+            Timed(2.5, keys, [{"op": "secret-keys-result", "request_id": "keys"}]),
+        ],
+        disturbed=1.5,
     )

@@ -1,0 +1,145 @@
+"""What a drag must be like, and whether it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+from benchmarks.harness import Spread
+from benchmarks.scenario import Result, Scenario, percentile
+
+DISTURBED = 1.2
+"""How many times as long as in an idle kernel 99 of 100 ticks may take beside a disturbance."""
+SUPERFLUOUS_RUNS = 5
+"""How many runs of a cell more than fit into the time of the drag."""
+LAST_VALUE = 0.15
+"""Seconds from the last tick to its value, for a cell of 50 ms."""
+MEANWHILE = 0.1
+"""Seconds in which another domain answers while a cell runs."""
+
+
+@attrs.frozen
+class Figures:
+    """What all rounds of one scenario on one kernel came to. Seconds, infinite for never."""
+
+    scenario: Scenario
+    results: Sequence[Result]
+
+    @property
+    def kernel(self) -> str:
+        """Name and version."""
+        return self.results[0].kernel
+
+    def waits(self) -> list[float]:
+        """How long each tick took, of all rounds; beside a disturbance only those during it."""
+        return sorted(wait for result in self.results for wait in self._of(result))
+
+    def p99s(self) -> list[float]:
+        """The 99th percentile of each round."""
+        return [percentile(self._of(result), 0.99) for result in self.results]
+
+    def worst(self, name: str) -> float:
+        """The largest of a figure of the summary over all rounds; infinite if one has none."""
+        figures = [result.summary[name] for result in self.results]
+        return max(float("inf") if figure is None else float(figure) for figure in figures)
+
+    def _of(self, result: Result) -> list[float]:
+        if self.scenario.disturbed is None:
+            return result.waits()
+        ends = [answer.answered for answer in result.answers[:1] if answer.answered is not None]
+        return result.waits(self.scenario.disturbed, ends[0] if ends else float("inf"))
+
+
+@attrs.frozen
+class Verdict:
+    """One requirement, and whether it was met."""
+
+    requirement: str
+    measured: str
+    met: bool
+
+    def __str__(self) -> str:
+        return f"{'pass' if self.met else 'FAIL'}  {self.requirement}: {self.measured}"
+
+
+def verdicts(figures: Mapping[str, Figures]) -> list[Verdict]:
+    """Judge one kernel by its figures of each scenario."""
+    found = [_last_value(figures.values())]
+    for name, of_scenario in figures.items():
+        idle = figures.get(of_scenario.scenario.undisturbed or "")
+        if idle is not None:
+            found.append(_undisturbed(of_scenario, idle))
+        if of_scenario.scenario.interleaved is not None:
+            found += _alternating(of_scenario)
+        if name.startswith("busy-"):
+            found.append(_answers_meanwhile(of_scenario))
+    return found
+
+
+def _last_value(figures: Iterable[Figures]) -> Verdict:
+    missing = [
+        of_scenario.scenario.name
+        for of_scenario in figures
+        if of_scenario.worst("last_value_lag") == float("inf")
+    ]
+    measured = f"not in {', '.join(missing)}" if missing else "in every round of every scenario"
+    return Verdict("the last value is shown", measured, not missing)
+
+
+def _undisturbed(figures: Figures, idle: Figures) -> Verdict:
+    requirement = f"{figures.scenario.name}: p99 within {DISTURBED} x idle"
+    waits = figures.waits()
+    if not waits:
+        answers = ", ".join(str(answer) for answer in figures.results[0].answers)
+        return Verdict(requirement, f"nothing was disturbed: {answers}", met=False)
+    here, there = percentile(waits, 0.99), percentile(idle.waits(), 0.99)
+    ratios = Spread.of(
+        disturbed / undisturbed
+        for disturbed, undisturbed in zip(figures.p99s(), idle.p99s(), strict=True)
+    )
+    return Verdict(
+        requirement,
+        f"{here * 1000:.1f} ms / {there * 1000:.1f} ms = {here / there:.2f} x"
+        f" (by round {ratios.text()})",
+        here <= DISTURBED * there,
+    )
+
+
+def _alternating(figures: Figures) -> list[Verdict]:
+    scenario = figures.scenario
+    fitting = round(scenario.drag.seconds / 0.05)
+    runs = max(result.runs.get(scenario.observed, 0) for result in figures.results)
+    ticks = max(len(result.ticks) for result in figures.results)
+    lag = figures.worst("last_value_lag")
+    return [
+        Verdict(
+            f"{scenario.name}: at most {fitting + SUPERFLUOUS_RUNS} runs for {ticks} ticks",
+            f"{runs} in the worst round",
+            runs <= fitting + SUPERFLUOUS_RUNS,
+        ),
+        Verdict(
+            f"{scenario.name}: the last value within {LAST_VALUE * 1000:.0f} ms of its tick",
+            f"{lag:.0f} ms in the worst round",
+            lag <= LAST_VALUE * 1000,
+        ),
+    ]
+
+
+def _answers_meanwhile(figures: Figures) -> Verdict:
+    answers = [
+        answer
+        for result in figures.results
+        for answer in result.answers
+        if answer.type != "execute-cells"
+    ]
+    late = [
+        answer
+        for answer in answers
+        if answer.answered is None or answer.answered - answer.sent > MEANWHILE
+    ]
+    return Verdict(
+        f"{figures.scenario.name}: other domains answer within {MEANWHILE * 1000:.0f} ms",
+        ", ".join(str(answer) for answer in late or answers[:1]),
+        not late,
+    )
