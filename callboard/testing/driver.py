@@ -294,6 +294,11 @@ class Driver:
         while (frame := self._frames.next_nowait()) is not None:
             self.heard.append(frame.message)
 
+    @property
+    def restarts(self) -> int:
+        """How many times actors were started again: each is a defect of callboard or of a domain."""
+        return sum(actor.restarts for actor in self.kernel.status().actors.actors)
+
     # User code and the test.
 
     def share(self, **values: object) -> None:

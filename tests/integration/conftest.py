@@ -11,6 +11,7 @@ from callboard.testing.driver import Driver, open_driver
 
 @pytest.fixture
 async def notebook() -> AsyncIterator[Driver]:
-    """A kernel of the test's own, stopped at its end."""
-    async with open_driver() as driver:
+    """A kernel of the test's own, stopped at its end; no actor of it may have crashed."""
+    async with open_driver(drain=2, kill=2) as driver:
         yield driver
+        assert driver.restarts == 0

@@ -113,7 +113,7 @@ def message_of(error: BaseException) -> str:
 def _with_suggestion(error: BaseException) -> str:
     try:
         lines = list(traceback.TracebackException.from_exception(error).format_exception_only())
-    except Exception:  # the suggestion looks at the user's objects, and those may fail at that
+    except BaseException:  # the suggestion looks at the user's objects, and those may fail at that
         return ""
     _, _, text = "".join(lines).strip().partition(": ")
     return text
@@ -122,7 +122,7 @@ def _with_suggestion(error: BaseException) -> str:
 def _str(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # user code computes the text, and may fail at it
+    except BaseException:  # user code computes the text, and may fail at it in any way
         return ""
 
 
@@ -140,7 +140,7 @@ def traceback_text(error: BaseException) -> str:
             formatted = formatted.__cause__ or formatted.__context__
         assert top is not None
         return "".join(top.format())
-    except Exception as broken:  # user code computes texts of exceptions, and may fail at it
+    except BaseException as broken:  # user code computes texts of exceptions, and may fail at it
         name = type(broken).__name__
         return f"{type(error).__name__} (its traceback cannot be formatted: {name})\n"
 

@@ -201,7 +201,9 @@ class Runner:
         if ended.error is None or isinstance(ended.error, StopCell):
             output = ended.value
         else:
-            output = CellOutput.errors([self._error(round_, cell, ended)])
+            # Texts of exceptions are made by user code.
+            told = self.executor.call(lambda: self._error(round_, cell, ended), round_.run)
+            output = CellOutput.errors([told.value or InterruptionError()])
         round_.results[cell_id] = _result(ended)
         if cell.import_block:
             round_.bound[cell_id] = [name for name in cell.defs if name in values]

@@ -81,14 +81,20 @@ class Scratchpad:
             if shown.error is None:
                 result: CellOutput | None = shown.value
                 return result
-            ended, error = shown, shown.error
+            ended = shown
+        # Texts of exceptions are made by user code.
+        told = self.executor.call(lambda: self._error(ended), run)
+        return CellOutput.errors([told.value or InterruptionError()])
+
+    def _error(self, ended: Ended) -> CellError:
+        error = ended.error
+        assert error is not None
         self.book.console.write(
             SCRATCHPAD_CELL, "stderr", traceback_html(error), TRACEBACK_MIMETYPE
         )
-        payload: CellError = InterruptionError()
-        if not ended.interrupted:
-            payload = self.failures.of_exception(SCRATCHPAD_CELL, error)
-        return CellOutput.errors([payload])
+        if ended.interrupted:
+            return InterruptionError()
+        return self.failures.of_exception(SCRATCHPAD_CELL, error)
 
     def _report_missing(self, command: ExecuteScratchpadCommand, ended: Ended) -> None:
         errors = self.book.outputs.take_import_errors()
