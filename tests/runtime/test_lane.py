@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from callboard.runtime import Lane, Outcome, TicketGone
+from callboard.runtime import ActorContext, Lane, Outcome, TicketGone
 from tests.runtime.support import Message, crash, end_normally, gated, hang, open_system, taking
 
 
@@ -278,6 +278,26 @@ class TestActorsInOneLane:
         async with open_system() as system:
             lane = Lane(system.ledger.next_seq)
             a = system.add("a", lane=lane, before_stop=slowly)
+            b = system.add("b", lane=lane)
+            await system.supervisor.wait_running()
+            a.tell(Message("boom", crash))
+            a.tell(Message("later"))
+            await b.tell(Message("other")).wait()
+            assert trio.current_time() < 0.1
+
+    async def test_a_background_task_of_a_crashed_actor_that_unwinds_slowly_holds_up_nobody(
+        self, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        async def unwind_slowly() -> None:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(3)
+
+        async def start_background(context: ActorContext[Message]) -> None:
+            context.nursery.start_soon(unwind_slowly)
+
+        async with open_system() as system:
+            lane = Lane(system.ledger.next_seq)
+            a = system.add("a", lane=lane, before_start=start_background)
             b = system.add("b", lane=lane)
             await system.supervisor.wait_running()
             a.tell(Message("boom", crash))

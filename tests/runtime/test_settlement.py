@@ -128,11 +128,12 @@ async def test_a_cancelled_handler_that_returns_all_the_same_has_completed() -> 
         ref = system.add("a")
         started = trio.Event()
         envelope = ref.tell(Message("m", stubborn))
+        following = ref.tell(Message("next", taking(0)))
         await wait_all_tasks_blocked()
         started.set()
         assert (await envelope.wait()).outcome is Outcome.COMPLETED
         # The cancelled scope must not leak into the next handler.
-        assert (await ref.tell(Message("next", taking(0))).wait()).outcome is Outcome.COMPLETED
+        assert (await following.wait()).outcome is Outcome.COMPLETED
 
 
 async def test_a_handler_that_raises_while_being_cancelled_has_failed(
