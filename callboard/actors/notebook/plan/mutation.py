@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 import attrs
 
-from callboard.actors.notebook.analysis import CellAnalysis, CellSourceError
+from callboard.actors.notebook.analysis import CellAnalysis, CellSourceError, ImportedName
 from callboard.actors.notebook.analysis import analyse as analyse_cell
 from callboard.actors.notebook.graph import Graph, reach
 from callboard.actors.notebook.graph_errors import semantic_errors
@@ -188,13 +188,21 @@ def _carried_imports(state: NotebookState, change: _Change) -> dict[CellId, froz
         new = change.fresh.get(cell)
         if not present or new is None or not new.import_block:
             continue
-        old = set(state.graph.cells[cell].imports)
-        names = frozenset(i.name for i in new.imports if i in old and i.name in present)
-        # A name that the new code binds twice could have either meaning.
-        twice = frozenset(i.name for i in new.imports if i not in old)
-        if names - twice:
-            imported[cell] = names - twice
+        old = _by_name(state.graph.cells[cell].imports)
+        names = frozenset(
+            name for name, how in _by_name(new.imports).items() if how == old.get(name)
+        )
+        if names & present:
+            imported[cell] = names & present
     return imported
+
+
+def _by_name(imports: Iterable[ImportedName]) -> dict[str, tuple[ImportedName, ...]]:
+    # `import a.b` and `import a.c` bind the same name, which then stands for both.
+    found: dict[str, tuple[ImportedName, ...]] = {}
+    for item in imports:
+        found[item.name] = (*found.get(item.name, ()), item)
+    return found
 
 
 def _errors(state: NotebookState, change: _Change) -> dict[CellId, tuple[CellError, ...]]:
