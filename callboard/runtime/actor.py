@@ -35,8 +35,9 @@ class Behaviour(Protocol[M]):
         """Handle one message.
 
         Returning completes the message, unless the handler settled it itself. Raising fails it and
-        restarts the actor. On cancellation and expiry `trio.Cancelled` is raised in here at the
-        next checkpoint; let it through.
+        restarts the actor; the text of the exception becomes the reason of the settlement, which
+        others see, so it must not hold a secret. On cancellation and expiry `trio.Cancelled` is
+        raised in here at the next checkpoint; let it through.
         """
 
     async def on_stop(self) -> None:

@@ -65,6 +65,6 @@ class Deadlines:
             # Unhooked first: what ends here is no longer in the heap for `forget` to count.
             envelope._deadlines = None
             if envelope.settled:
-                self._settled = max(0, self._settled - 1)
+                self._settled -= 1
             else:
                 envelope.expire()

@@ -301,6 +301,12 @@ class TestReplay:
         assert waiting(subscription) == []
         assert broadcaster.subscribe(since=2, max_buffer=3).resynced is None
 
+    async def test_keys_are_forgotten_with_the_frames_that_bore_them(self) -> None:
+        broadcaster = make(ring_frames=10)
+        for number in range(1000):
+            broadcaster.publish(Note("x", key=f"element {number}"))
+        assert len(broadcaster._latest) == 10
+
     async def test_the_ring_is_bounded_by_count_and_bytes(self) -> None:
         broadcaster = make(ring_frames=3, ring_bytes=10)
         for text in ("a", "b", "c", "d"):

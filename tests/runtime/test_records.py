@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,26 +117,3 @@ class TestHistogram:
         histogram = Histogram()
         histogram.record(-1.0)
         assert histogram.snapshot().count == 1
-
-
-async def test_a_finished_timer_sleeps_until_there_is_something_to_do(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    from callboard.runtime.deadlines import Deadlines
-
-    ledger = Ledger()
-    deadlines = Deadlines()
-    ref: Ref[str] = Ref(Mailbox("a", 10), ledger.account("a"), deadlines)
-    async with trio.open_nursery() as nursery:
-        early = ref.tell("settled before the timer runs", deadline=1.0)
-        early.settle(Outcome.COMPLETED)
-        nursery.start_soon(deadlines.run)
-        await trio.sleep(2)
-        assert len(deadlines) == 0
-        late, sooner = ref.tell("late", deadline=9.0), ref.tell("sooner", deadline=5.0)
-        await sooner.wait()
-        assert trio.current_time() == pytest.approx(5.0)
-        assert not late.settled
-        await late.wait()
-        assert trio.current_time() == pytest.approx(9.0)
-        nursery.cancel_scope.cancel()

@@ -173,6 +173,20 @@ class TestRestart:
         assert caught.value.subgroup(KeyboardInterrupt) is not None
         assert [envelope.outcome for envelope in queued] == [Outcome.FAILED, Outcome.CANCELLED]
 
+    async def test_keyboard_interrupt_in_on_stop_is_for_the_program_too(self) -> None:
+        async def interrupt(_: ActorContext[Message]) -> None:
+            raise KeyboardInterrupt
+
+        async def run_program() -> None:
+            async with open_system() as system:
+                system.add("a", before_stop=interrupt)
+                await system.supervisor.wait_running()
+                await system.supervisor.stop(1, 1)
+
+        with pytest.raises(BaseExceptionGroup) as caught:
+            await run_program()
+        assert caught.value.subgroup(KeyboardInterrupt) is not None
+
     async def test_listeners_see_each_change_and_cannot_break_it(
         self, autojump_clock: MockClock
     ) -> None:
@@ -321,6 +335,7 @@ class TestStart:
             assert await ref.ask(Message("m")) == "m"
             assert trio.current_time() == pytest.approx(4.0, abs=0.1)
             assert isinstance(system.changes[0].error, StartFailed)
+            assert "took more than 3.0 s" in system.changes[0].reason
 
     async def test_on_stop_is_not_called_if_on_start_failed(
         self, autojump_clock: MockClock
@@ -405,8 +420,10 @@ class TestRestForOne:
             refused = b.tell(Message("refused"))
             assert refused.settlement is not None
             assert "depends on actor 'a', which is down" in str(refused.settlement.reason)
+            system.changes.clear()
             await trio.sleep(21)
             assert await b.ask(Message("back")) == "back"
+            assert system.states("b") == ["starting", "running"]
 
     async def test_they_start_in_order(self, autojump_clock: MockClock) -> None:
         async def slowly(_: ActorContext[Message]) -> None:
@@ -463,6 +480,16 @@ class TestStop:
             report = await system.supervisor.stop(drain=10, kill=1)
             assert report.clean
             assert system.outcomes() == {"from a": "completed", "m": "completed"}
+
+    async def test_background_tasks_do_not_hold_up_a_stop(self) -> None:
+        async def start_background(context: ActorContext[Message]) -> None:
+            context.nursery.start_soon(trio.sleep_forever)
+
+        async with open_system() as system:
+            system.add("a", before_start=start_background)
+            await system.supervisor.wait_running()
+            report = await system.supervisor.stop(drain=1, kill=1)
+            assert report.clean
 
     async def test_they_end_in_reverse_order(self) -> None:
         async with open_system() as system:
