@@ -114,7 +114,7 @@ class PackagesBehaviour:
             raise
         if not installed:
             return
-        await self.script_metadata.add(manager, installed)
+        await self.script_metadata.installed(manager, installed)
         await self.host.packages_installed(modules_unblocked(installed, missing))
 
     async def on_stop(self) -> None:

@@ -211,9 +211,11 @@ FAMILY = """
     {ignore}
     child = f"import os, signal; {ignore}; {{tell}}; signal.pause()"
     plain = subprocess.Popen([sys.executable, "-S", "-c", child])
-    own_session = subprocess.Popen(
-        [sys.executable, "-S", "-c", child], start_new_session=True, env={{}}
-    )
+    # Two that leave the session, one below the other, each perhaps with an environment of its own.
+    argv = [sys.executable, "-S", "-c", child]
+    spawn = f"import subprocess; subprocess.Popen({{argv}}, start_new_session=True, env={env})"
+    argv = [sys.executable, "-S", "-c", f"{{spawn}}; {{child}}"]
+    own_session = subprocess.Popen(argv, start_new_session=True, env={env})
     # A daemon: its parent is gone and its session its own.
     if os.fork() == 0:
         os.setsid()
@@ -228,8 +230,8 @@ FAMILY = """
 
 
 async def family(lines: Lines) -> list[int]:
-    """Wait until a family of four has told its numbers."""
-    return [int(pid) for pid in await lines.starting("pid", 4)]
+    """Wait until a family of five has told its numbers."""
+    return [int(pid) for pid in await lines.starting("pid", 5)]
 
 
 @linux_only
@@ -242,13 +244,32 @@ async def test_cancelling_ends_the_whole_tree_even_what_left_its_session(ignore:
     lines = Lines()
     runner = TrioProcessRunner(grace=0.3)
     async with trio.open_nursery() as nursery:
-        code = FAMILY.format(ignore=ignore, last="signal.pause()")
+        code = FAMILY.format(ignore=ignore, env="dict()", last="signal.pause()")
         nursery.start_soon(run_python, code, lines, runner)
         pids = await family(lines)
-        assert len(set(pids)) == 4
+        assert len(set(pids)) == 5
         assert all(map(is_running, pids))
         nursery.cancel_scope.cancel()
     assert [pid for pid in pids if is_running(pid)] == []
+
+
+@linux_only
+async def test_an_orphan_without_a_mark_is_found_by_its_session() -> None:
+    code = """
+        import os, signal, subprocess, sys
+        child = "import os, signal; os.write(1, b'pid %d%c' % (os.getpid(), 10)); signal.pause()"
+        if os.fork() == 0:
+            subprocess.Popen([sys.executable, "-S", "-c", child], env={})
+            os._exit(0)
+        os.wait()
+        signal.pause()
+    """
+    lines = Lines()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_python, code, lines)
+        (orphan,) = await lines.starting("pid")
+        nursery.cancel_scope.cancel()
+    assert not is_running(int(orphan))
 
 
 @linux_only
@@ -256,7 +277,8 @@ async def test_a_program_that_fails_leaves_nothing_running(tmp_path: Path) -> No
     lines = Lines()
     permission = tmp_path / "permission"
     os.mkfifo(permission)
-    code = FAMILY.format(ignore="pass", last=f"open({str(permission)!r}).read(); os._exit(9)")
+    last = f"open({str(permission)!r}).read(); os._exit(9)"
+    code = FAMILY.format(ignore="pass", env=None, last=last)
     results: list[ProcessResult] = []
 
     async def run() -> None:
