@@ -463,7 +463,7 @@ def _assemble(
         on_dirty=lambda: ingress.put(lambda: parts.console_dirty.set()),  # noqa: PLW0108  (it is replaced)
         max_write=settings.std_stream_max_bytes,
     )
-    stdin = Stdin(console, ingress.put, closed=settings.run_mode)
+    stdin = Stdin(console, ingress.put, surroundings.gate, closed=settings.run_mode)
 
     environment = environment or surroundings_of_this_process(
         filename=lambda: engine.book.namespace.values["__file__"]

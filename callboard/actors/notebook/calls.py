@@ -49,7 +49,7 @@ class Calls:
                 ended = await self.executor.awaitable(ended.value, run)
             if ended.error is None:
                 # Finding a form for a value that JSON lacks runs methods of it: user code, so it happens here.
-                ended = self.executor.call(partial(to_plain, ended.value), run)
+                ended = self.executor.finish(partial(to_plain, ended.value), run)
         self.book.flush_console()
         return _result(command, ended)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from types import CodeType
@@ -38,9 +39,16 @@ class Executor:
         return self.call(lambda: eval(code, namespace), run)  # noqa: S307
 
     def call(self, function: Callable[[], Any], run: Interruptible) -> Ended:
-        """Call synchronous user code."""
+        """Call synchronous user code; an interrupt that came when none was running has it end before it starts."""
         try:
             return Ended(value=self.gate.call(run, function))
+        except BaseException as error:
+            return Ended(error=error, interrupted=_by_interrupt(error, run))
+
+    def finish(self, function: Callable[[], Any], run: Interruptible) -> Ended:
+        """Call user code that belongs to the end of what has run: an interrupt before it does not prevent it."""
+        try:
+            return Ended(value=self.gate.finish(run, function))
         except BaseException as error:
             return Ended(error=error, interrupted=_by_interrupt(error, run))
 
@@ -66,7 +74,11 @@ class Executor:
             loop.call_soon_threadsafe(task.cancel)
 
         task = loop.create_task(drive(), context=self.cell_thread.context)
-        return await task
+        while not task.done():
+            # User code that cancels all tasks of the loop means its own, and this one is the kernel's.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        return task.result()
 
 
 def _by_interrupt(error: BaseException, run: Interruptible) -> bool:

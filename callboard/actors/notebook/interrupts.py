@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ctypes
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from types import FrameType, TracebackType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 import attrs
@@ -29,7 +31,10 @@ class Breaker(Protocol):
         """Break the user section; called with the gate's lock held, from any thread."""
 
     def recall(self) -> bool:
-        """Take back a strike that may not have landed, on the user-code thread; true if it may still land."""
+        """Take back a strike that has not landed; true if there was one. On the user-code thread, with the lock held.
+
+        The strike may still land in here.
+        """
 
 
 class ThreadBreaker:
@@ -41,17 +46,33 @@ class ThreadBreaker:
 
     def __init__(self, thread_id: int) -> None:
         self._thread_id = ctypes.c_ulong(thread_id)
+        self._pending = False
+        breaker = self
+
+        class Struck(KeyboardInterrupt):
+            # CPython makes the instance when the exception appears, which is how one knows that it did.
+            def __init__(self, *args: object) -> None:
+                super().__init__(*args)
+                breaker._pending = False
+
+        Struck.__module__, Struck.__name__, Struck.__qualname__ = (
+            "builtins",
+            *["KeyboardInterrupt"] * 2,
+        )
+        self._exception = ctypes.py_object(Struck)
 
     def strike(self) -> None:
         """Schedule ``KeyboardInterrupt`` in the thread."""
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            self._thread_id, ctypes.py_object(KeyboardInterrupt)
-        )
+        self._pending = True
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread_id, self._exception)
 
     def recall(self) -> bool:
         """Drop a scheduled ``KeyboardInterrupt``."""
+        if not self._pending:
+            return False
         ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread_id, None)
-        return False
+        pending, self._pending = self._pending, False
+        return pending
 
 
 class SignalBreaker:
@@ -65,17 +86,19 @@ class SignalBreaker:
         signal.pthread_kill(self._thread_id, signal.SIGINT)
 
     def recall(self) -> bool:
-        """Nothing to take back: a signal that lands outside user code raises nothing, but it is still ours."""
-        return True
+        """Nothing is taken back: the handler of the gate knows what to do with a signal that comes late."""
+        return False
 
 
 @attrs.define(eq=False)
 class InterruptGate:
     """Lets an interrupt through only while the run it was aimed at is inside user code.
 
-    ``call`` and ``drive`` mark user code on the cell thread; ``interrupt`` may come from any thread. Sections of
-    ours that user code calls into (console, output, element registry) are marked by ``shielded``: an interrupt
-    that arrives there waits until they are left, so none of their invariants breaks.
+    ``call``, ``finish`` and ``drive`` mark user code on the cell thread; ``interrupt`` may come from any thread.
+    Sections of ours that user code calls into (console, output, questions to the user) are marked by ``shielded``: an
+    interrupt that arrives there waits until they are left, so none of their invariants breaks.
+
+    Every interrupt is raised once: in the code that runs, or, if none does, in place of what would start next.
     """
 
     breaker: Breaker | None = None
@@ -83,12 +106,17 @@ class InterruptGate:
     """Called on the main thread for a SIGINT that nobody asked the gate for, such as Ctrl-C in a terminal."""
     _lock: threading.RLock = attrs.field(factory=threading.RLock, init=False)
     _run: Interruptible | None = attrs.field(default=None, init=False)
+    """The run whose user code is running, or waiting in an ``await``."""
     _thread: int = attrs.field(default=0, init=False)
     _shields: int = attrs.field(default=0, init=False)
-    _struck: bool = attrs.field(default=False, init=False)
     _deferred: bool = attrs.field(default=False, init=False)
+    """An interrupt waits for the last shield to be left."""
+    _signalled: Interruptible | None = attrs.field(default=None, init=False)
+    """The run that a signal was sent for which has not arrived."""
+    _missed: Interruptible | None = attrs.field(default=None, init=False)
+    """A run that was interrupted when none of its code was running, or at its last moment."""
     _wake: Callable[[], object] | None = attrs.field(default=None, init=False)
-    _landed_in: Interruptible | None = attrs.field(default=None, init=False)
+    """Ends the ``await`` that user code is in."""
 
     def interrupt(self, run: Interruptible) -> None:
         """Mark ``run`` interrupted and break its user code if it is inside some now.
@@ -99,13 +127,13 @@ class InterruptGate:
         with self._lock:
             run.interrupted = True
             if self._run is not run:
-                return
-            if self._wake is not None:
+                self._missed = run
+            elif self._wake is not None:
                 self._wake()
             elif self._shields:
                 self._deferred = True
             elif self.breaker is not None:
-                self._struck = True
+                self._signalled = run
                 self.breaker.strike()
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
@@ -114,41 +142,56 @@ class InterruptGate:
         Runs on the main thread, between two bytecodes of whatever runs there.
         """
         del signum, frame
-        if not self._struck:
+        run, self._signalled = self._signalled, None
+        if run is None:
             if self.on_foreign_signal is not None:
                 self.on_foreign_signal()
-            return
-        self._struck = False
-        run = self._run
-        if run is None or not run.interrupted:
-            return
-        if self._wake is not None:
+        elif self._run is not run:
+            self._missed = run
+        elif self._wake is not None:
             self._wake()
         elif self._shields:
             self._deferred = True
         else:
-            self._landed_in = run
             raise KeyboardInterrupt
 
     def call(
         self, run: Interruptible, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Call ``function`` as user code of ``run``.
+        """Call ``function`` as user code of ``run``; not at all if an interrupt came when none of it was running.
 
         Raises:
             KeyboardInterrupt: an interrupt aimed at the run broke it (or user code raised one itself).
         """
-        outer = self._enter(run)
+        outer = self._run
         try:
+            self._enter(run)
+            if self._take_missed(run):
+                raise KeyboardInterrupt
             return function(*args, **kwargs)
         finally:
             self._leave(outer)
 
-    def _enter(self, run: Interruptible) -> Interruptible | None:
+    def finish(
+        self, run: Interruptible, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call ``function`` as user code that ends what has run, so even if the run was interrupted before.
+
+        Raises:
+            KeyboardInterrupt: as ``call``, for an interrupt that comes from now on.
+        """
         outer = self._run
-        self._thread = threading.get_ident()
-        self._run = run
-        return outer
+        try:
+            self._enter(run)
+            return function(*args, **kwargs)
+        finally:
+            self._leave(outer)
+
+    def _enter(self, run: Interruptible) -> None:
+        # With the lock held: an interrupt either finds the section and breaks it, or has left word by then.
+        with self._lock:
+            self._thread = threading.get_ident()
+            self._run = run
 
     def _leave(self, outer: Interruptible | None) -> None:
         # An interrupt may strike inside this very function, so it repeats until the section is left for good.
@@ -156,36 +199,30 @@ class InterruptGate:
         while True:
             try:
                 with self._lock:
-                    self._run = outer
-                    if outer is None:
+                    if outer is None and self._run is not None:
+                        unheard = self.breaker is not None and self.breaker.recall()
+                        if unheard or self._deferred:
+                            self._missed = self._run
                         self._deferred = False
-                        if self._struck and self.breaker is not None:
-                            self._struck = self.breaker.recall()
+                    self._run = outer
                 break
             except KeyboardInterrupt as exc:
                 struck = exc
         if struck is not None:
             raise struck
 
-    @contextmanager
-    def shielded(self) -> Iterator[None]:
+    def _take_missed(self, run: Interruptible) -> bool:
+        missed = self._missed is run
+        if missed:
+            self._missed = None
+        return missed
+
+    def shielded(self) -> Shield:
         """Hold interrupts off for a short section of ours; one that arrives meanwhile is raised on leaving it.
 
         On other threads than the one that runs user code it does nothing: interrupts never land there.
         """
-        if threading.get_ident() != self._thread:
-            yield
-            return
-        self._shields += 1
-        try:
-            yield
-        finally:
-            self._shields -= 1
-        if self._deferred and not self._shields:
-            self._deferred = False
-            if self._run is not None and self._run.interrupted:
-                self._landed_in = self._run
-                raise KeyboardInterrupt
+        return Shield(self)
 
     async def drive(
         self,
@@ -196,10 +233,45 @@ class InterruptGate:
         """Drive ``coroutine`` as user code of ``run``: each of its steps is a user section.
 
         While it is suspended, other user code (background tasks) may run on the loop and must not be hit; then an
-        interrupt calls ``cancel_wait``, which has to make the suspended ``await`` raise in this task, and
-        ``KeyboardInterrupt`` is thrown into the coroutine at its ``await``. An async cell so ends as a sync one.
+        interrupt calls ``cancel_wait``, which has to cancel this task soon, and ``KeyboardInterrupt`` is thrown into
+        the coroutine at its ``await`` instead of the cancellation. An async cell so ends as a sync one.
         """
         return await _Drive(self, run, coroutine, cancel_wait)
+
+
+@attrs.define(eq=False)
+class Shield:
+    """A ``with`` block that interrupts of user code do not land in."""
+
+    _gate: InterruptGate
+    _holds: bool = attrs.field(default=False, init=False)
+
+    def __enter__(self) -> None:
+        gate = self._gate
+        if threading.get_ident() != gate._thread:
+            return
+        with gate._lock:
+            if gate.breaker is not None and gate.breaker.recall():
+                # It was about to land; now it waits, as one that comes later does.
+                gate._deferred = True
+            # Last, and with the lock held: until here an interrupt may land and finds nothing half done, and from
+            # here on none is sent.
+            gate._shields += 1
+            self._holds = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._holds:
+            return
+        gate = self._gate
+        gate._shields -= 1
+        if gate._deferred and not gate._shields:
+            gate._deferred = False
+            raise KeyboardInterrupt
 
 
 @attrs.define(eq=False)
@@ -208,42 +280,57 @@ class _Drive(Generic[T]):
     run: Interruptible
     coroutine: Coroutine[Any, Any, T]
     cancel_wait: Callable[[], object]
+    _woken: bool = attrs.field(default=False, init=False)
 
     def __await__(self) -> Generator[Any, Any, T]:
         gate, run = self.gate, self.run
-        value: Any = None
-        error: BaseException | None = None
-        thrown = False
-        while True:
-            try:
-                if error is not None:
-                    awaited = gate.call(run, self.coroutine.throw, error)
-                else:
-                    awaited = gate.call(run, self.coroutine.send, value)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            value, error = None, None
-            with gate._lock:
-                # An interrupt that came in the step's last moment may have found no bytecode to land on. A thread
-                # breaker cannot tell, so there the first await of a clean-up may be broken once more.
-                if run.interrupted and not thrown and gate._landed_in is not run:
-                    error = KeyboardInterrupt()
-                else:
-                    outer, gate._run = gate._run, run
-                    gate._wake = self.cancel_wait
-            if error is not None:
-                thrown = True
-                # asyncio marks a future as being awaited by the task that got it; this one will not await it.
-                if hasattr(awaited, "_asyncio_future_blocking"):
-                    awaited._asyncio_future_blocking = False
-                continue
-            try:
-                value = yield awaited
-            except BaseException as exc:
-                thrown = thrown or run.interrupted
-                error = KeyboardInterrupt() if run.interrupted else exc
-            finally:
-                with gate._lock:
-                    gate._wake = None
-                    gate._run = outer
+        step: Callable[[], Any] = partial(gate.call, run, self.coroutine.send, None)
+        try:
+            while True:
+                try:
+                    awaited = step()
+                except StopIteration as stop:
+                    result: T = stop.value
+                    return result
+                step = yield from self._wait(awaited)
+        finally:
+            self.coroutine.close()  # one that was interrupted before its first step would complain
+
+    def _wait(self, awaited: Any) -> Generator[Any, Any, Callable[[], Any]]:
+        """Wait for what the coroutine awaits; return its next step."""
+        gate, run, coroutine = self.gate, self.run, self.coroutine
+        with gate._lock:
+            interrupted = gate._take_missed(run)
+            if not interrupted:
+                outer, gate._run = gate._run, run
+                gate._wake = self._end_wait
+        if interrupted:
+            # asyncio marks a future as being awaited by the task that got it; this one will not await it.
+            if hasattr(awaited, "_asyncio_future_blocking"):
+                awaited._asyncio_future_blocking = False
+            return partial(gate.finish, run, coroutine.throw, KeyboardInterrupt())
+        task = asyncio.current_task()
+        assert task is not None
+        cancellations = task.cancelling()
+        step: Callable[[], Any]
+        try:
+            step = partial(gate.finish, run, coroutine.send, (yield awaited))
+        except BaseException as error:
+            step = partial(gate.finish, run, coroutine.throw, error)
+        with gate._lock:
+            gate._wake = None
+            gate._run = outer
+        if not self._woken:
+            return step
+        self._woken = False
+        if task.cancelling() == cancellations:
+            # The wait was over first, and the cancellation that should have ended it is still to come.
+            with contextlib.suppress(asyncio.CancelledError):
+                yield
+        # It has served its purpose: groups and time limits of user code count those that are left.
+        task.uncancel()
+        return partial(gate.finish, run, coroutine.throw, KeyboardInterrupt())
+
+    def _end_wait(self) -> None:
+        self._woken = True
+        self.cancel_wait()

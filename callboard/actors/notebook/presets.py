@@ -68,7 +68,7 @@ class Presets:
             self.unused.discard(name)
             self.refused.pop(name, None)
             with installed(self.book.callback_scope(cell_id)):
-                ended = self.executor.call(partial(element._apply, self.values[name]), run)
+                ended = self.executor.finish(partial(element._apply, self.values[name]), run)
             failures = [] if ended.error is not None else ended.value.failures
             for failure in failures:
                 self.refused[name] = message_of(failure.error)

@@ -131,7 +131,7 @@ class Runner:
     def _invalidate(self, invalidations: Sequence[Invalidation], run: Run) -> None:
         for invalidation in invalidations:
             # Destructors of the variables are user code.
-            self.executor.call(partial(self.book.invalidate, invalidation), run)
+            self.executor.finish(partial(self.book.invalidate, invalidation), run)
 
     async def _cell(self, round_: _Round, cell_id: CellId) -> None:
         """Run one cell, or say why it is not run."""
@@ -185,7 +185,7 @@ class Runner:
 
     def _show(self, cell: CellAnalysis, value: object, run: Run, ended: Ended) -> Ended:
         """Format what the cell shows, which runs methods of the value and so is user code too."""
-        shown = self.executor.call(lambda: self.book.outputs.result(cell.cell_id, value), run)
+        shown = self.executor.finish(lambda: self.book.outputs.result(cell.cell_id, value), run)
         if shown.error is not None:
             return shown
         return attrs.evolve(ended, value=shown.value)
@@ -202,7 +202,7 @@ class Runner:
             output = ended.value
         else:
             # Texts of exceptions are made by user code.
-            told = self.executor.call(lambda: self._error(round_, cell, ended), round_.run)
+            told = self.executor.finish(lambda: self._error(round_, cell, ended), round_.run)
             output = CellOutput.errors([told.value or InterruptionError()])
         round_.results[cell_id] = _result(ended)
         if cell.import_block:

@@ -75,7 +75,7 @@ class Scratchpad:
         if isinstance(error, StopCell):
             value, error = error.output, None
         if error is None:
-            shown = self.executor.call(
+            shown = self.executor.finish(
                 lambda: self.book.outputs.result(SCRATCHPAD_CELL, value), run
             )
             if shown.error is None:
@@ -83,7 +83,7 @@ class Scratchpad:
                 return result
             ended = shown
         # Texts of exceptions are made by user code.
-        told = self.executor.call(lambda: self._error(ended), run)
+        told = self.executor.finish(lambda: self._error(ended), run)
         return CellOutput.errors([told.value or InterruptionError()])
 
     def _error(self, ended: Ended) -> CellError:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from callboard.actors.notebook.console import Console
+from callboard.actors.notebook.interrupts import InterruptGate
 from callboard.messages.ids import CellId
 from callboard.messages.notifications import CellOpNotification
 from callboard.messages.payloads import CellOutput
@@ -26,6 +27,7 @@ class Stdin:
 
     console: Console
     emit: Callable[[CellOpNotification], object]
+    gate: InterruptGate
     limit: int = 1000
     closed: bool = False
     _lines: queue.SimpleQueue[str] = attrs.field(factory=queue.SimpleQueue, init=False)
@@ -49,12 +51,10 @@ class Stdin:
         """
         if self.closed or cell_id is None:
             raise EOFError("this kernel has no standard input")
-        self.console.flush()
-        self.emit(
-            CellOpNotification(
-                cell_id=cell_id, console=CellOutput.prompt(prompt, password=password)
-            )
-        )
+        question = CellOutput.prompt(prompt, password=password)
+        with self.gate.shielded():
+            self.console.flush()
+            self.emit(CellOpNotification(cell_id=cell_id, console=question))
         while not self.closed:
             try:
                 return self._lines.get(timeout=_POLL).rstrip("\n")

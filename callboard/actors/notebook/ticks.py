@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,6 +12,7 @@ from callboard.actors.host import Run
 from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.executor import Ended, Executor
 from callboard.actors.notebook.failures import traceback_text
+from callboard.actors.notebook.scope import Scope
 from callboard.actors.notebook.variables import describe
 from callboard.authoring.context import installed
 from callboard.authoring.control import StopCell
@@ -34,13 +36,12 @@ class Ticks:
         """Set elements to raw values and call their callbacks.
 
         Returns the elements that changed and the public names bound to them. What callbacks and conversions raise
-        goes to the stderr of the cell that made the element; the other elements still change.
+        goes to the stderr of the cell that made the element; the other elements still change. After an interrupt
+        they change too, for the page shows them so, but no further callback is called.
         """
         changed: list[UIElement[Any]] = []
         names: set[str] = set()
         for element, raw in self.book.registry.resolve(values):
-            if run.interrupted:
-                break
             applied = await self._apply(element, raw, run)
             bound = self.book.bindings.names(element.element_id)
             if bound:
@@ -61,15 +62,18 @@ class Ticks:
     def complete(self, elements: list[UIElement[Any]], run: Run) -> None:
         """Tell elements that their dependants have run; a run button falls back here."""
         for element in elements:
-            ended = self._in_scope(element, element._completed, run)
+            with installed(self._scope(element)):
+                ended = self.executor.finish(element._completed, run)
             if ended.error is not None:
                 self._report(element, f"after the run, {element!r} raised", ended.error)
+        self.book.flush_console()
 
     async def _apply(self, element: UIElement[Any], raw: object, run: Run) -> Applied:
-        ended = self._in_scope(element, lambda: element._apply(raw), run)
+        with installed(self._scope(element)):
+            ended = self.executor.finish(partial(element._apply, raw), run)
         if ended.error is not None:  # an interrupt: nothing else comes out of there
             self._report(element, f"setting {element!r} was interrupted", ended.error)
-            return Applied()
+            return Applied(changed=True)
         applied: Applied = ended.value
         failures = list(applied.failures)
         for pending in applied.callbacks:
@@ -85,17 +89,15 @@ class Ticks:
         return applied
 
     async def _call(self, pending: PendingCallback, run: Run) -> Ended:
-        called = self._in_scope(pending.element, pending, run)
-        waiting: Awaitable[object] | None = called.value
-        if called.error is not None or waiting is None:
-            return called
-        scope = self.book.callback_scope(pending.element._creating_cell)
-        with installed(scope):
+        with installed(self._scope(pending.element)):
+            called = self.executor.call(pending, run)
+            waiting: Awaitable[object] | None = called.value
+            if called.error is not None or waiting is None:
+                return called
             return await self.executor.awaitable(waiting, run)
 
-    def _in_scope(self, element: UIElement[Any], function: Any, run: Run) -> Ended:
-        with installed(self.book.callback_scope(element._creating_cell)):
-            return self.executor.call(function, run)
+    def _scope(self, element: UIElement[Any]) -> Scope | None:
+        return self.book.callback_scope(element._creating_cell)
 
     def _report(self, element: UIElement[Any], what: str, error: BaseException) -> None:
         cell_id = element._creating_cell
