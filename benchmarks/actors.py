@@ -49,6 +49,7 @@ from callboard.runtime import (
     ChildSpec,
     Envelope,
     Ingress,
+    Lane,
     Ledger,
     Mailbox,
     Outcome,
@@ -153,11 +154,15 @@ def tell_batched(every: int) -> Measure:
     return in_trio(measure)
 
 
-async def with_actor(answers: bool, use: Callable[[Ref[int]], Awaitable[float]]) -> float:
+async def with_actor(
+    answers: bool, use: Callable[[Ref[int]], Awaitable[float]], *, in_lane: bool = False
+) -> float:
     """Run an actor, and what is to be done with it."""
     ledger = Ledger()
     supervisor: Supervisor[int] = Supervisor(ledger)
-    ref = supervisor.add(ChildSpec("echo", lambda: Echo(answers), Mailbox("echo", BUFFER)))
+    lane = Lane(ledger.next_seq) if in_lane else None
+    mailbox: Mailbox[int] = Mailbox("echo", BUFFER)
+    ref = supervisor.add(ChildSpec("echo", lambda: Echo(answers), mailbox, lane=lane))
     async with trio.open_nursery() as nursery:
         await nursery.start(supervisor.run)
         await supervisor.wait_running()
@@ -219,7 +224,7 @@ async def ask_bare(number: int) -> float:
     return percentile(times, 0.5) * MICRO
 
 
-def ask_callboard(timeout: float) -> Measure:
+def ask_callboard(timeout: float = inf, *, in_lane: bool = False) -> Measure:
     async def measure(number: int) -> float:
         async def use(ref: Ref[int]) -> float:
             times = []
@@ -230,7 +235,7 @@ def ask_callboard(timeout: float) -> Measure:
                 assert answer == message
             return percentile(times, 0.5) * MICRO
 
-        return await with_actor(True, use)
+        return await with_actor(True, use, in_lane=in_lane)
 
     return in_trio(measure)
 
@@ -390,8 +395,9 @@ SCENARIOS = (
         2_000,
         (
             Contestant("trio channel and Event", in_trio(ask_bare)),
-            Contestant("callboard", ask_callboard(inf), target=1.3),
+            Contestant("callboard", ask_callboard(), target=1.3),
             Contestant("callboard, deadline", ask_callboard(60.0)),
+            Contestant("callboard, in a lane", ask_callboard(in_lane=True)),
             Contestant("Pykka", ask_pykka),
         ),
     ),
