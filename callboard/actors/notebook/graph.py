@@ -174,31 +174,26 @@ class Graph:
         members = {cell for cell in subset if cell in ranks}
         if len(members) < 2:
             return tuple(members)
-        cells = self.cells
+        cells, definers = self.cells, self._definers
         deleters: dict[str, list[CellId]] = {}
+        if self._deleters:
+            for cell in members:
+                for name in cells[cell].deleted:
+                    deleters.setdefault(name, []).append(cell)
+        edges: set[tuple[CellId, CellId]] = set()
         for cell in members:
-            for name in cells[cell].deleted:
-                deleters.setdefault(name, []).append(cell)
-        parents: dict[CellId, set[CellId]] = {cell: set() for cell in members}
-        for cell in members:
-            own = parents[cell]
             for name in cells[cell].refs:
-                for definer in self._definers.get(name, ()):
-                    if definer in members:
-                        own.add(definer)
-                for deleter in deleters.get(name, ()):
-                    parents[deleter].add(cell)
+                if name in definers:
+                    edges.update((parent, cell) for parent in definers[name] if parent in members)
+                if name in deleters:
+                    edges.update((cell, child) for child in deleters[name])
         children: dict[CellId, list[CellId]] = {}
         waiting: dict[CellId, int] = {}
-        ready: list[tuple[int, CellId]] = []
-        for cell, own in parents.items():
-            own.discard(cell)
-            if own:
-                waiting[cell] = len(own)
-                for parent in own:
-                    children.setdefault(parent, []).append(cell)
-            else:
-                ready.append((ranks[cell], cell))
+        for parent, child in edges:
+            if parent != child:
+                children.setdefault(parent, []).append(child)
+                waiting[child] = waiting.get(child, 0) + 1
+        ready = [(ranks[cell], cell) for cell in members if cell not in waiting]
         heapq.heapify(ready)
         ordered: list[CellId] = []
         while ready:

@@ -123,19 +123,23 @@ class Invalidator:
 
     def __call__(self, analysis: CellAnalysis, keep: Collection[str] = ()) -> Invalidation:
         cell_id = analysis.cell_id
+        names = analysis.defs | analysis.private if analysis.private else analysis.defs
+        if keep:
+            names = names.difference(keep)
+        dispose: tuple[CellId, ...] = (cell_id,)
         seen = self._seen
-        found: list[CellId] = []
-        stack = [cell_id]
-        while stack:
-            cell = stack.pop()
-            if cell in seen:
-                continue
-            seen.add(cell)
-            found.append(cell)
-            stack += dependants(self._graph, self._imported, self._results, cell) - seen
-        names = (analysis.defs | analysis.private).difference(keep)
-        below = [cell for cell in found if cell != cell_id]
-        return Invalidation(cell_id, names, (cell_id, *self._graph.by_rank(below)))
+        if cell_id not in seen:
+            seen.add(cell_id)
+            below: list[CellId] = []
+            stack = [cell_id]
+            while stack:
+                for child in dependants(self._graph, self._imported, self._results, stack.pop()):
+                    if child not in seen:
+                        seen.add(child)
+                        below.append(child)
+                        stack.append(child)
+            dispose += tuple(self._graph.by_rank(below))
+        return Invalidation(cell_id, names, dispose)
 
 
 def variables(graph: Graph) -> list[VariableDeclaration]:
