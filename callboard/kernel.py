@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from math import inf
@@ -29,9 +31,11 @@ from callboard.actors.notebook.settings import Settings
 from callboard.actors.notebook.stdin import Stdin
 from callboard.actors.notebook.surroundings import Embedded, Surroundings, Wiring
 from callboard.actors.packages.behaviour import COMMANDS as PACKAGES_COMMANDS
-from callboard.actors.packages.behaviour import PackagesBehaviour
+from callboard.actors.packages.behaviour import INTERNAL as PACKAGES_INTERNAL
+from callboard.actors.packages.behaviour import ManagerChosen, ModulesImported, PackagesBehaviour
 from callboard.actors.packages.managers import UnknownManager
 from callboard.actors.packages.missing import missing_imports
+from callboard.actors.packages.ports import ProcessRunner
 from callboard.actors.packages.process import TrioProcessRunner
 from callboard.actors.packages.reporting import MissingPackages
 from callboard.actors.packages.script_metadata import ScriptMetadata
@@ -61,6 +65,7 @@ from callboard.messages.notifications import (
 from callboard.messages.payloads import HumanReadableStatus
 from callboard.messages.replies import command_id, completed_run, error_reply, finishes
 from callboard.runtime import (
+    Backoff,
     Broadcaster,
     ChildSpec,
     Envelope,
@@ -71,6 +76,7 @@ from callboard.runtime import (
     Outcome,
     Router,
     Settlement,
+    StateChange,
     StopReport,
     Subscription,
     Supervisor,
@@ -83,6 +89,29 @@ CONSOLE_INTERVAL = 0.01
 """Seconds between deliveries of console text while a cell prints."""
 INGRESS_CAPACITY = 10_000
 """Notifications that user code may be ahead of the control thread; then it waits."""
+
+
+def _as_it_is(domain: Domain) -> Domain:
+    return domain
+
+
+@attrs.frozen
+class Outside:
+    """What a kernel meets that is not the same twice, apart from the surroundings of its user code.
+
+    A simulation replaces all of it. The identifiers that messages are given are left out: nothing is decided by them.
+    """
+
+    processes: ProcessRunner = attrs.field(factory=TrioProcessRunner)
+    """What installers run in."""
+    rng: random.Random = attrs.field(factory=random.Random)
+    """Draws the jitter of restarts."""
+    wall_clock: Callable[[], float] = time.time
+    """Unix seconds; it may jump."""
+    missing_imports: Callable[[Iterable[str]], frozenset[str]] = missing_imports
+    """Tells which of some modules cannot be found."""
+    around: Callable[[Domain], Domain] = _as_it_is
+    """Stands between the kernel and each of its domains, to watch or to disturb them."""
 
 
 @attrs.frozen
@@ -363,8 +392,6 @@ class Kernel:
                 ran_ms=settlement.ran * 1000,
             )
         )
-        if settlement.error is not None and outcome is Outcome.FAILED:
-            _log.error("%s failed: %s", command_tag(command), reason, exc_info=settlement.error)
 
 
 _CARRIED_OUT = (Outcome.COMPLETED, Outcome.SUPERSEDED)
@@ -379,6 +406,7 @@ async def open_kernel(
     preset: Mapping[str, object] | None = None,
     packages: PackagesEnvironment | None = None,
     domains: Iterable[Domain] = (),
+    outside: Outside | None = None,
     drain: float = 5.0,
     kill: float = 5.0,
 ) -> AsyncIterator[Kernel]:
@@ -388,7 +416,7 @@ async def open_kernel(
     changed: no signal handler, no stream, no ``sys.argv``. ``filename`` is what ``__file__`` is in the notebook.
     ``preset`` gives raw values to UI elements by the names they get bound to. ``packages`` describes the environment
     that packages are installed into; by default that of this process. ``domains`` are added to the kernel's own, or
-    take the place of the one of the same name. At the end of the block the kernel
+    take the place of the one of the same name; ``outside`` is for simulations. At the end of the block the kernel
     stops: ``drain`` and ``kill`` are seconds for working off what is queued and for unwinding what is cancelled.
 
     Two kernels in one process share no mutable state. An exception of the block passes through unchanged.
@@ -404,6 +432,7 @@ async def open_kernel(
         dict(preset or {}),
         packages,
         tuple(domains),
+        outside or Outside(),
     )
     kernel = Kernel(parts, patience=(drain, kill))
     raised: BaseException | None = None
@@ -421,7 +450,7 @@ async def open_kernel(
                 finally:
                     with trio.CancelScope(shield=True):
                         await kernel.stop()
-                        await trio.to_thread.run_sync(surroundings.cell_thread.stop)
+                        await surroundings.cell_thread.aclose()
                     parts.ingress.close()
                     parts.broadcaster.close()
                     nursery.cancel_scope.cancel()
@@ -439,6 +468,7 @@ def _assemble(
     preset: dict[str, object],
     environment: PackagesEnvironment | None,
     added: tuple[Domain, ...],
+    outside: Outside,
 ) -> Parts:
     ledger = Ledger()
     lane = Lane(ledger.next_seq, "cell thread")
@@ -471,19 +501,29 @@ def _assemble(
     installed = PackagesState(environment.default_manager)
     if settings.package_manager is not None:
         installed.choose(settings.package_manager)
+
+    def post_back(message: object) -> None:
+        ingress.put(lambda: router.post(message))
+
     missing = MissingPackages(
         installed,
         environment.isolated,
         notify=ingress.put,
-        post=lambda command: ingress.put(lambda: router.post(command)),
+        post=post_back,
+        imported=(lambda modules: post_back(ModulesImported(modules)))
+        if environment.keeps_script_metadata
+        else None,
     )
 
     def apply_settings(updated: Settings) -> None:
-        if updated.package_manager is not None:
-            try:
-                installed.choose(updated.package_manager)
-            except UnknownManager as error:
-                raise HostError(f"config.package_management.manager: {error}") from None
+        name = updated.package_manager
+        if name is None or name == installed.manager.name:
+            return
+        try:
+            installed.choose(name)
+        except UnknownManager as error:
+            raise HostError(f"config.package_management.manager: {error}") from None
+        post_back(ManagerChosen())
 
     engine = Engine.make(
         settings=settings,
@@ -496,9 +536,13 @@ def _assemble(
         preset=preset,
     )
     host = EngineHost(
-        engine, surroundings.cell_thread, surroundings.gate, ingress.put, missing_imports
+        engine,
+        surroundings.cell_thread,
+        surroundings.gate,
+        ingress.put,
+        outside.missing_imports,
+        wall_clock=outside.wall_clock,
     )
-    runner = TrioProcessRunner()
     own = (
         Domain("kernel", CONTROL_COMMANDS, lambda: KernelBehaviour(stop_requested.set)),
         Domain(
@@ -511,6 +555,7 @@ def _assemble(
             "ui",
             UI_COMMANDS,
             lambda: UIBehaviour(host, turns),
+            internal=(RunOwedCells,),
             conflation=UIConflation(),
             on_cell_thread=True,
         ),
@@ -526,18 +571,23 @@ def _assemble(
             lambda: PackagesBehaviour(
                 notify=broadcaster.publish,
                 host=UnblockedCells(host, turns, lambda: lane.ticket("packages")),
-                runner=runner,
+                runner=outside.processes,
                 surroundings=environment,
                 state=installed,
-                script_metadata=ScriptMetadata(environment, runner),
+                script_metadata=ScriptMetadata(environment, outside.processes),
             ),
+            internal=PACKAGES_INTERNAL,
             capacity=32,
         ),
     )
     replaced = {domain.name for domain in added}
     domains = (*(domain for domain in own if domain.name not in replaced), *added)
+    domains = tuple(map(outside.around, domains))
     owners = partition(domains, COMMANDS)
-    supervisor: Supervisor[Any] = Supervisor(ledger, name="kernel")
+    supervisor: Supervisor[Any] = Supervisor(
+        ledger, name="kernel", backoff=Backoff(rng=outside.rng)
+    )
+    supervisor.add_listener(_log_crash)
     router: Router[Any] = Router(ledger)
     _connect(domains, supervisor, router, lane)
     parts = Parts(
@@ -583,7 +633,13 @@ def _connect(
         observes = domain.on_cell_thread and domain.conflation is None
         for command in domain.commands:
             router.register(command, ref, ticks if observes else ())
-    router.register(RunOwedCells, supervisor.ref("ui"))
+        for message in domain.internal:
+            router.register(message, ref)
+
+
+def _log_crash(change: StateChange) -> None:
+    if change.error is not None:
+        _log.error("actor %s crashed: %s", change.actor, change.reason, exc_info=change.error)
 
 
 def _replacement(notification: Notification, error: Exception) -> Notification:

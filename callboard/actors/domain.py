@@ -36,6 +36,8 @@ class Domain:
     commands: tuple[type[Any], ...]
     behaviour: Callable[[], Behaviour[Any]]
     """Makes a fresh behaviour, at start and after every crash."""
+    internal: tuple[type[Any], ...] = ()
+    """Messages of the kernel's own that its actor takes beside its commands; no client can send them."""
     capacity: int = 256
     """Commands that may wait; one more is rejected."""
     conflation: Any = None

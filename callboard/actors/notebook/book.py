@@ -122,9 +122,12 @@ class Book:
         self.emit(RemoveUIElementsNotification(cell_id))
 
     def imported_modules(self) -> frozenset[str]:
-        """Return the top-level modules that registered cells import; from any thread."""
-        cells = self.state.graph.cells.values()
-        return frozenset(module for cell in cells for module in cell.modules)
+        """Return the modules that registered cells import, with their packages; from any thread."""
+        found: set[str] = set()
+        for cell in self.state.graph.cells.values():
+            found |= cell.modules
+            found.update(each.module for each in cell.imports if not each.level)
+        return frozenset(found)
 
 
 def cell_of_caller() -> CellId | None:

@@ -45,6 +45,22 @@ def _nowhere(text: str) -> None:
     """Take text and do nothing with it."""
 
 
+@attrs.frozen
+class ModulesImported:
+    """Cells that import these modules were registered. The kernel's own, no command."""
+
+    modules: frozenset[str]
+
+
+@attrs.frozen
+class ManagerChosen:
+    """The user chose another manager. The kernel's own, no command."""
+
+
+PackagesMessage = InstallPackagesCommand | ModulesImported | ManagerChosen
+INTERNAL = (ModulesImported, ManagerChosen)
+
+
 @attrs.define(eq=False)
 class PackagesBehaviour:
     """Carries out one install command at a time, its packages one after another.
@@ -65,10 +81,10 @@ class PackagesBehaviour:
     def __attrs_post_init__(self) -> None:
         self._redact = Redactor(self.surroundings.environ)
 
-    async def on_start(self, ctx: ActorContext[InstallPackagesCommand]) -> None:
+    async def on_start(self, ctx: ActorContext[PackagesMessage]) -> None:
         """Nothing to prepare."""
 
-    async def handle(self, envelope: Envelope[InstallPackagesCommand]) -> None:
+    async def handle(self, envelope: Envelope[PackagesMessage]) -> None:
         """Install packages, then let the cells run that were waiting for them.
 
         A name that is no manager's fails the command; a request for something that is no package,
@@ -77,6 +93,12 @@ class PackagesBehaviour:
         rest is reported as failed, and no cell is run.
         """
         command = envelope.message
+        if isinstance(command, ModulesImported):
+            await self.script_metadata.modules_imported(self.state.manager, command.modules)
+            return
+        if isinstance(command, ManagerChosen):
+            await self.script_metadata.manager_chosen(self.state.manager)
+            return
         try:
             manager = manager_named(command.manager)
         except UnknownManager as error:

@@ -27,6 +27,8 @@ class MissingPackages:
     notify: Notify
     post: Callable[[InstallPackagesCommand], object]
     importable: Callable[[str], bool] = is_importable
+    imported: Callable[[frozenset[str]], object] | None = None
+    """Told of modules that cells newly import, where somebody keeps a list of them."""
 
     def after_run(self, errors: Iterable[BaseException], modules: Iterable[str]) -> None:
         """Report what is missing at the end of a run.
@@ -58,8 +60,11 @@ class MissingPackages:
         ``before`` and ``after`` are the modules all registered cells import. Looks nothing up
         unless an import went away.
         """
-        modules = frozenset(after)
-        gone = frozenset(before) - modules
+        earlier, modules = frozenset(before), frozenset(after)
+        new = modules - earlier
+        if new and self.imported is not None:
+            self.imported(new)
+        gone = earlier - modules
         if not gone:
             return
         lost = self.state.packages_for(missing_imports(gone, importable=self.importable))

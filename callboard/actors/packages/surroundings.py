@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -43,6 +44,8 @@ class Surroundings:
     project: Project = attrs.field(factory=Project)
     isolated: bool = False
     filename: Callable[[], str | None] = attrs.field(default=lambda: None)
+    scripts: str = ""
+    """Where the programs that came with the kernel's own environment are."""
 
     @property
     def default_manager(self) -> Manager:
@@ -69,7 +72,9 @@ class Surroundings:
                 return running
         found = self.which(manager.name)
         if found is None:
-            found = shutil.which(manager.name, path=str(Path(self.interpreter).parent))
+            # Installed as a wheel, a manager is beside an interpreter: that of the target, or this one.
+            beside = (str(Path(self.interpreter).parent), self.scripts)
+            found = shutil.which(manager.name, path=os.pathsep.join(filter(None, beside)))
         return found
 
     def invocation(self, manager: Manager, executable: str) -> Invocation:
@@ -113,6 +118,7 @@ def surroundings_of_this_process(
             files=_names_in(Path(sys.prefix)) | _names_in(Path("/")),
         ),
         filename=filename,
+        scripts=sysconfig.get_path("scripts"),
     )
 
 

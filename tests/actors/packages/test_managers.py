@@ -204,6 +204,8 @@ def test_programs_are_found_where_they_are(tmp_path: Path) -> None:
     assert surroundings(which={"rye": "/bin/rye"}.get).executable(MANAGERS["rye"]) == "/bin/rye"
     # In the environment, also where that is not on the path.
     assert surroundings(interpreter=beside).executable(MANAGERS["uv"]) == str(uv)
+    # With the kernel, which may run in another environment than the one installed into.
+    assert surroundings(scripts=str(tmp_path)).executable(MANAGERS["uv"]) == str(uv)
     # The uv that started the kernel comes first.
     environ = {"UV": str(uv)}
     found = surroundings(environ=environ, which={"uv": "/bin/uv"}.get).executable(MANAGERS["uv"])
