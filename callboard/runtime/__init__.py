@@ -30,8 +30,7 @@ from callboard.runtime.metrics import (
     HistogramSnapshot,
     SupervisorSnapshot,
 )
-from callboard.runtime.router import Route, Router
-from callboard.runtime.supervisor import (
+from callboard.runtime.policy import (
     ActorState,
     Backoff,
     ChildSpec,
@@ -40,8 +39,9 @@ from callboard.runtime.supervisor import (
     StateChange,
     StopReport,
     Strategy,
-    Supervisor,
 )
+from callboard.runtime.router import Route, Router
+from callboard.runtime.supervisor import Supervisor
 
 __all__ = [
     "Account",
