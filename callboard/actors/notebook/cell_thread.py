@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import attrs
+import trio
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +87,10 @@ class CellThread:
             return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    async def aclose(self) -> None:
+        """Stop, waiting for the thread without holding up the control thread, where this is called."""
+        await trio.to_thread.run_sync(self.stop)
 
     def _next(self) -> None:
         if self._busy is None and self._jobs:

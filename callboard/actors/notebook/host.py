@@ -36,6 +36,8 @@ class EngineHost:
     """Tells which of some modules cannot be found."""
     grace: float = 2.0
     """Seconds that cancelled user code gets to give way before its call is abandoned."""
+    wall_clock: Callable[[], float] = time.time
+    """Unix seconds, to be compared with the timestamps of commands."""
     abandoned: list[str] = attrs.field(factory=list, init=False)
     """Labels of runs that did not give way; they keep the cell thread until they end."""
 
@@ -75,7 +77,7 @@ class EngineHost:
 
     def interrupt(self, run: Run) -> None:
         """Interrupt one run."""
-        self.engine.interrupted_at = time.time()
+        self.engine.interrupted_at = self.wall_clock()
         self.gate.interrupt(run)
 
     async def _call(self, job: Callable[[], Coroutine[Any, Any, T]], run: Run) -> T:
