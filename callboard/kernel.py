@@ -65,6 +65,7 @@ from callboard.messages.notifications import (
 from callboard.messages.payloads import HumanReadableStatus
 from callboard.messages.replies import command_id, completed_run, error_reply, finishes
 from callboard.runtime import (
+    ActorState,
     Backoff,
     Broadcaster,
     ChildSpec,
@@ -208,9 +209,11 @@ class Kernel:
         self._patience = patience
         self._open: dict[int, _Open] = {}
         self._idle = trio.Event()
+        self._owed_refused = False
         self.report: StopReport | None = None
         """How the stop went, once the kernel has stopped."""
         self.ledger.add_listener(self._on_settled)
+        self._supervisor.add_listener(self._on_state)
 
     # Commands.
 
@@ -363,12 +366,25 @@ class Kernel:
         command: Any = settlement.message if entry is None else entry.command
         if type(command) in self._parts.owners:
             self._announce_end(command, settlement)
-        gone = settlement.target == "ui" and settlement.outcome not in _CARRIED_OUT
-        if gone and self._host.owes_cells() and not self._router.closed:
-            # The tick that cells were left to has gone: they are owed to the page all the same.
-            self._router.post(RunOwedCells())
+        if settlement.target == "ui":
+            if type(command) is RunOwedCells and settlement.outcome is Outcome.REJECTED:
+                # Its actor is down, or full: a further try now would end like this one.
+                self._owed_refused = True
+            elif self._owed_refused or settlement.outcome not in _CARRIED_OUT:
+                self._run_owed_cells()
         if not self._open:
             self._idle.set()
+
+    def _run_owed_cells(self) -> None:
+        """See to it that cells run whose tick has gone: they are owed to the page all the same."""
+        self._owed_refused = False
+        if self._host.owes_cells() and not self._router.closed:
+            self._router.post(RunOwedCells())
+
+    def _on_state(self, change: StateChange) -> None:
+        up = change.actor == "ui" and change.new is ActorState.RUNNING
+        if up and self._owed_refused:
+            self._run_owed_cells()
 
     def _announce_end(self, command: Command, settlement: Settlement) -> None:
         outcome, reason = settlement.outcome, settlement.reason

@@ -128,10 +128,11 @@ RULES = (
         ),
     ),
     Rule(
-        "only kernel.py names the domains; process.py may name the notebook, whose cells it runs",
+        "only kernel.py names the domains; process.py may name the notebook, whose cells it runs, "
+        "and testing what it stands in for",
         lambda found: (
             found.importer != "callboard.kernel"
-            and not within(found.importer, "callboard.actors")
+            and not within(found.importer, "callboard.actors", "callboard.testing")
             and (domain := domain_of(found.imported)) is not None
             and (found.importer, domain) != ("callboard.process", "notebook")
         ),

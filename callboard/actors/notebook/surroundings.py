@@ -34,8 +34,13 @@ class Wiring:
 class Surroundings(Protocol):
     """The thread that user code runs on, and what of the process it may change."""
 
-    cell_thread: CellThread
-    gate: InterruptGate
+    @property
+    def cell_thread(self) -> CellThread:
+        """The thread that user code runs on."""
+
+    @property
+    def gate(self) -> InterruptGate:
+        """What lets interrupts through to user code."""
 
     def connect(self, wiring: Wiring) -> AbstractContextManager[None]:
         """Connect user code for the duration of the block, and put everything back after it."""

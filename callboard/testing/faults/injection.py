@@ -1,0 +1,216 @@
+"""A fault plan at work in a kernel: counts passages, and strikes when they are due."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+import attrs
+import trio
+from trio.testing import MockClock
+
+from callboard.actors.domain import Domain
+from callboard.runtime import ActorContext, Behaviour, Envelope
+from callboard.testing.faults.catalogue import Point
+from callboard.testing.faults.plan import Fault, FaultPlan
+
+STALL = 60.0
+"""Seconds that a shielded stall lasts."""
+BLOCK = 0.5
+"""Seconds that the control thread is blocked for."""
+
+
+_NEED_A_RESTART = ("start-crash", "cleanup-crash")
+
+
+class InjectedFault(Exception):
+    """What a fault raises."""
+
+
+def _unheard(fault: Fault) -> None:
+    """Nobody listens."""
+
+
+@attrs.define(eq=False)
+class Faults:
+    """Puts the faults of a plan into a kernel; to be made inside its trio run.
+
+    ``Outside(around=faults.around)`` reaches the domains; the other points ask ``due``. ``on_fire`` hears of each.
+    """
+
+    plan: FaultPlan
+    on_fire: Callable[[Fault], object] = _unheard
+    fired: Counter[str] = attrs.field(factory=Counter, init=False)
+    """How often each fault struck."""
+    over: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set once no fault strikes any more."""
+    _passages: Counter[int] = attrs.field(factory=Counter, init=False)
+    _armed: Counter[int] = attrs.field(factory=Counter, init=False)
+    _poison: dict[int, object] = attrs.field(factory=dict, init=False)
+
+    def end(self) -> None:
+        """Let no fault strike any more, and what hangs go on."""
+        self.over.set()
+
+    def around(self, domain: Domain) -> Domain:
+        """Return a domain whose behaviours suffer what is planned for it."""
+        if not any(fault.domain == domain.name for fault in self.plan.faults):
+            return domain
+        return attrs.evolve(
+            domain, behaviour=lambda: _Suffering(domain.behaviour(), domain.name, self)
+        )
+
+    def due(self, point: Point, domain: str = "") -> list[Fault]:
+        """Count a passage of a point, and return the faults that strike at it."""
+        if self.over.is_set():
+            return []
+        due = []
+        for number, fault in enumerate(self.plan.faults):
+            if fault.kind.point is not point or fault.domain != domain:
+                continue
+            self._passages[number] += 1
+            if fault.nth <= self._passages[number] < fault.nth + fault.times:
+                due.append(fault)
+        return due
+
+    def triggered(self, domain: str) -> list[Fault]:
+        """Count a message of a domain; return the faults of its start and stop that it has to crash for."""
+        if self.over.is_set():
+            return []
+        found = []
+        for number, fault in enumerate(self.plan.faults):
+            if fault.name in _NEED_A_RESTART and fault.domain == domain:
+                self._passages[number] += 1
+                if self._passages[number] == fault.nth:
+                    self._armed[number] = fault.times
+                    found.append(fault)
+        return found
+
+    def armed(self, point: Point, domain: str) -> list[Fault]:
+        """Return the faults that strike at a start or a stop of a domain."""
+        found = []
+        for number, fault in enumerate(self.plan.faults):
+            if fault.kind.point is point and fault.domain == domain and self._armed[number]:
+                self._armed[number] -= 1
+                found.append(fault)
+        return [] if self.over.is_set() else found
+
+    def fire(self, fault: Fault) -> None:
+        """Note that a fault strikes."""
+        self.fired[fault.name] += 1
+        self.on_fire(fault)
+
+    def poisonous(self, fault: Fault, message: object, *, due: bool) -> bool:
+        """Tell whether a message is the poison one; the one at hand becomes it when ``due``."""
+        if due:
+            self._poison.setdefault(id(fault), message)
+        return self._poison.get(id(fault)) is message
+
+
+@attrs.define(eq=False)
+class _Suffering:
+    """A behaviour that faults happen to."""
+
+    inner: Behaviour[Any]
+    domain: str
+    faults: Faults
+
+    async def on_start(self, context: ActorContext[Any]) -> None:
+        for fault in self.faults.armed(Point.START, self.domain):
+            self._raise(fault)
+        await self.inner.on_start(context)
+
+    async def handle(self, envelope: Envelope[Any]) -> None:
+        handling: Coroutine[Any, Any, None] | None = None
+        late: Fault | None = None
+        faults = self.faults
+        due = faults.due(Point.HANDLER, self.domain)
+        for fault in faults.plan.faults:
+            if fault.name == "poison-message" and fault.domain == self.domain:
+                if not faults.over.is_set() and faults.poisonous(
+                    fault, envelope.message, due=fault in due
+                ):
+                    self._raise(fault)
+            elif fault not in due:
+                continue
+            elif fault.name in ("handler-crash", "crash-loop"):
+                self._raise(fault)
+            elif fault.name == "late-crash":
+                late = fault
+            elif fault.name == "handler-hang":
+                faults.fire(fault)
+                await faults.over.wait()
+            elif fault.name == "control-block":
+                faults.fire(fault)
+                pass_time(BLOCK)
+            elif fault.name == "cancel-at-checkpoint":
+                handling = self._cancelled_at(fault, envelope)
+        for fault in faults.triggered(self.domain):
+            self._raise(fault)
+        await (handling or self.inner.handle(envelope))
+        if late is not None:
+            self._raise(late)
+
+    async def on_stop(self) -> None:
+        for fault in self.faults.plan.at(Point.STOP):
+            # It strikes at the end, when the others are over.
+            mine = fault.name == "shielded-stall" and fault.domain == self.domain
+            if mine and self.faults.over.is_set():
+                self.faults.fire(fault)
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(STALL)
+        for fault in self.faults.armed(Point.STOP, self.domain):
+            self._raise(fault)
+        await self.inner.on_stop()
+
+    def _raise(self, fault: Fault) -> None:
+        self.faults.fire(fault)
+        raise InjectedFault(fault.name)
+
+    async def _cancelled_at(self, fault: Fault, envelope: Envelope[Any]) -> None:
+        def strike() -> None:
+            self.faults.fire(fault)
+            envelope.cancel(f"fault: {fault.name}")
+
+        await _Counted(self.inner.handle(envelope), fault.checkpoint, strike)
+
+
+@attrs.define(eq=False)
+class _Counted:
+    """Awaits a coroutine and calls ``strike`` at its n-th checkpoint."""
+
+    coroutine: Coroutine[Any, Any, None]
+    checkpoint: int
+    strike: Callable[[], object]
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        value: Any = None
+        error: BaseException | None = None
+        passed = 0
+        while True:
+            try:
+                if error is None:
+                    trap = self.coroutine.send(value)
+                else:
+                    trap = self.coroutine.throw(error)
+            except StopIteration:
+                return
+            value = error = None
+            passed += 1
+            if passed == self.checkpoint:
+                self.strike()
+            try:
+                value = yield trap
+            except BaseException as raised:
+                error = raised
+
+
+def pass_time(seconds: float) -> None:
+    """Let time pass while nothing else happens: in a simulation virtual time, else for real."""
+    clock = trio.lowlevel.current_clock()
+    if isinstance(clock, MockClock):
+        clock.jump(seconds)
+    else:
+        time.sleep(seconds)

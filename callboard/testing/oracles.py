@@ -1,0 +1,229 @@
+"""Oracles: what must be true of a kernel at quiescence, whatever happened before.
+
+Each takes a `Record` and yields one sentence for every violation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+
+from callboard.messages.commands import (
+    ModelCommand,
+    ModelCustomMessage,
+    UpdateUIElementCommand,
+    command_tag,
+)
+from callboard.messages.conflation import state_key
+from callboard.messages.notifications import (
+    CommandSettledNotification,
+    CompletedRunNotification,
+    FunctionCallResultNotification,
+)
+from callboard.messages.replies import command_id, finishes
+from callboard.runtime import Outcome
+from callboard.testing.record import Posted, Reading, Record
+
+Oracle = Callable[[Record], Iterator[str]]
+
+
+def conservation(record: Record) -> Iterator[str]:
+    """Every command accepted is settled exactly once, and told once; requests get one reply."""
+    ends = Counter(settlement.seq for settlement in record.settlements)
+    for seq, times in ends.items():
+        if times > 1:
+            yield f"message {seq} was settled {times} times"
+    outcomes = {settlement.seq: settlement.outcome for settlement in record.settlements}
+    for posted in record.posted:
+        envelope = posted.envelope
+        if envelope.seq not in outcomes:
+            yield f"{_what(posted)} was never settled"
+        elif envelope.outcome is not outcomes[envelope.seq]:
+            yield f"{_what(posted)} ended as {outcomes[envelope.seq]} and then {envelope.outcome}"
+    kernel = record._kernel
+    if kernel is not None and not kernel.ledger.balanced:
+        yield f"the ledger is out of balance by {kernel.ledger.in_flight}"
+    expected = Counter(
+        (command_tag(posted.command), command_id(posted.command), str(posted.envelope.outcome))
+        for posted in record.posted
+    )
+    told = Counter(
+        (message.type, message.id, message.outcome)
+        for message in _messages(record, CommandSettledNotification)
+    )
+    for key in expected.keys() | told.keys():
+        # The kernel installs what cells miss by itself, so there may be more of those.
+        if expected[key] > told[key] or (
+            expected[key] < told[key] and key[0] != "install-packages"
+        ):
+            yield f"command-settled {key} was told {told[key]} times, not {expected[key]}"
+    yield from _replies(record)
+
+
+def _replies(record: Record) -> Iterator[str]:
+    calls = Counter(
+        command_id(posted.command)
+        for posted in record.posted
+        if command_tag(posted.command) == "invoke-function"
+    )
+    results = Counter(
+        message.function_call_id for message in _messages(record, FunctionCallResultNotification)
+    )
+    for call in calls.keys() | results.keys():
+        if calls[call] != results[str(call)]:
+            yield f"function call {call} got {results[str(call)]} replies, not {calls[call]}"
+    ends = sum(
+        finishes(type(posted.command)) and posted.envelope.outcome is not Outcome.SUPERSEDED
+        for posted in record.posted
+    )
+    told = len(_messages(record, CompletedRunNotification))
+    if told < ends:
+        yield f"completed-run was told {told} times for {ends} commands"
+
+
+def order(record: Record) -> Iterator[str]:
+    """A domain handles what it is sent in posting order, and no tick passes a custom message."""
+    last: dict[str, int] = {}
+    for handled in record.handled:
+        if handled.place <= last.get(handled.domain, 0):
+            yield (
+                f"{handled.domain} handled message {handled.seq} (place {handled.place}) after one "
+                f"with place {last[handled.domain]}"
+            )
+        last[handled.domain] = handled.place
+    yield from _barriers(record)
+
+
+def _barriers(record: Record) -> Iterator[str]:
+    """No tick is merged across a custom message or a command that could observe it."""
+    sent = Counter(getattr(posted.command, "token", "") for posted in record.posted)
+    by_token = {
+        token: posted.envelope.seq
+        for posted in record.posted
+        # A duplicate could be either of the two.
+        if _is_tick(posted) and sent[token := getattr(posted.command, "token", "")] == 1
+    }
+    accepted = [
+        posted for posted in record.posted if posted.envelope.outcome is not Outcome.REJECTED
+    ]
+    barriers = [
+        posted.envelope.seq
+        for posted in accepted
+        if not _is_tick(posted) and posted.envelope.target in ("ui", "notebook", "functions")
+    ]
+    for handled in record.handled:
+        seqs = [by_token[token] for token in handled.tokens if token in by_token]
+        if handled.domain != "ui" or len(seqs) < 2:
+            continue
+        first, last = min(seqs), max(seqs)
+        for barrier in barriers:
+            if first < barrier < last:
+                yield f"ticks {first} and {last} were merged across message {barrier}"
+
+
+def one_at_a_time(record: Record) -> Iterator[str]:
+    """User code never overlaps user code."""
+    for overlap in record.overlaps:
+        yield f"user code ran at the same time: {overlap}"
+
+
+def handled_once(record: Record) -> Iterator[str]:
+    """No message is handled twice; a poison message is not tried again."""
+    for seq, times in Counter(handled.seq for handled in record.handled).items():
+        if times > 1:
+            yield f"message {seq} was handled {times} times"
+
+
+def bounds(record: Record) -> Iterator[str]:
+    """No mailbox was ever fuller than it may be."""
+    for name, (peak, capacity) in record.peaks.items():
+        if peak > capacity:
+            yield f"the mailbox of {name} held {peak} messages, and may hold {capacity}"
+
+
+def contiguous(record: Record) -> Iterator[str]:
+    """The sequence numbers of notifications have no gap."""
+    numbers = [frame.seq for frame in record.frames]
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield "the sequence numbers of notifications are not 1, 2, 3, ..."
+
+
+def readers(record: Record) -> Iterator[str]:
+    """A reader misses nothing but state that something newer replaces, or is cut off and knows."""
+    keys = {frame.seq: state_key(frame.message) for frame in record.frames}
+    newest: dict[object, int] = {key: seq for seq, key in keys.items() if key is not None}
+    for reading in record.readings:
+        yield from _gaps(reading, keys, newest)
+
+
+def _gaps(reading: Reading, keys: dict[int, object], newest: dict[object, int]) -> Iterator[str]:
+    frames = reading.frames
+    if reading.resynced is not None:
+        if not frames and reading.lagged is None and not reading.ended:
+            yield f"{reading.name} was resynchronised and not told"
+        before, frames = reading.started_after, frames[1:]
+    else:
+        before = reading.started_after if reading.since is None else reading.since
+    for frame in frames:
+        if frame.seq <= before:
+            yield f"{reading.name} got notification {frame.seq} after {before}"
+        for missed in range(before + 1, frame.seq):
+            key = keys[missed]
+            if key is None:
+                yield f"{reading.name} missed notification {missed}, which must not be skipped"
+            elif newest[key] <= missed:
+                yield f"{reading.name} missed notification {missed}, which nothing newer replaces"
+        before = frame.seq
+
+
+def isolated(record: Record, aimed_at: Collection[str]) -> Iterator[str]:
+    """Domains that no fault was aimed at neither fail nor restart."""
+    for change in record.changes:
+        if change.actor not in aimed_at and change.error is not None:
+            yield f"{change.actor} crashed, though no fault was aimed at it: {change.error!r}"
+
+
+def without_secret(record: Record, secret: str) -> Iterator[str]:
+    """A secret value is in nothing that leaves the kernel."""
+    raw = secret.encode()
+    for frame in record.frames:
+        if raw in frame.data:
+            yield f"notification {frame.seq} ({frame.message.op}) holds a secret"
+    for settlement in record.settlements:
+        if settlement.reason and secret in settlement.reason:
+            yield f"the reason of message {settlement.seq} holds a secret"
+    kernel = record._kernel
+    if kernel is not None and secret in repr(kernel.ledger.dead_letters.latest()):
+        yield "a dead letter holds a secret"
+
+
+EVERY_RUN: tuple[Oracle, ...] = (
+    conservation,
+    order,
+    one_at_a_time,
+    handled_once,
+    bounds,
+    contiguous,
+    readers,
+)
+"""Those that need nothing but the record."""
+
+
+def violations(record: Record) -> list[str]:
+    """Ask every oracle that needs nothing but the record."""
+    return [f"{oracle.__name__}: {text}" for oracle in EVERY_RUN for text in oracle(record)]
+
+
+def _is_tick(posted: Posted) -> bool:
+    command = posted.command
+    if isinstance(command, ModelCommand):
+        return not isinstance(command.message, ModelCustomMessage)
+    return isinstance(command, UpdateUIElementCommand)
+
+
+def _what(posted: Posted) -> str:
+    return f"{command_tag(posted.command)} (message {posted.envelope.seq} of {posted.client})"
+
+
+def _messages(record: Record, kind: type) -> list:  # type: ignore[type-arg]
+    return [frame.message for frame in record.frames if isinstance(frame.message, kind)]

@@ -1,0 +1,28 @@
+"""Deterministic simulation: a whole kernel on virtual time, in an order that a seed decides."""
+
+from callboard.testing.simulation.cells import SimulatedSurroundings
+from callboard.testing.simulation.installer import SimulatedInstaller
+from callboard.testing.simulation.run import Result, Scenario, simulate
+from callboard.testing.simulation.scheduler import (
+    CannotSimulate,
+    Schedule,
+    run_seeded,
+    seeded_scheduling,
+    virtual_clock,
+)
+from callboard.testing.simulation.serial import NotebookValues, run_serially
+
+__all__ = [
+    "CannotSimulate",
+    "NotebookValues",
+    "Result",
+    "Scenario",
+    "Schedule",
+    "SimulatedInstaller",
+    "SimulatedSurroundings",
+    "run_seeded",
+    "run_serially",
+    "seeded_scheduling",
+    "simulate",
+    "virtual_clock",
+]
