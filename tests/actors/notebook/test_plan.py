@@ -469,6 +469,14 @@ def test_editing_an_import_block_runs_dependants_of_what_changed(
     assert set(notebook.execute({"a": code})) == set(order)
 
 
+def test_dropping_an_import_runs_those_that_used_it_beside_another() -> None:
+    notebook = opened({"a": "import m\nimport n", "b": "m", "c": "m, n"})
+    assert notebook.execute({"a": "import m"}) == (A, C)
+    lazy = opened({"a": "import m\nimport n", "b": "m", "c": "m, n"}, autorun=False)
+    lazy.execute({"b": "m", "c": "m, n"})
+    assert lazy.mutate({"a": "import m"}).stale == (C,)
+
+
 def test_dependants_that_never_came_to_use_an_import_run_with_it() -> None:
     notebook = Notebook()
     notebook.mutate({"a": "import m\nimport n", "b": "m", "c": "m", "d": "n", "e": "m"})

@@ -96,7 +96,7 @@ def mutate(
         invalidate(after.cells[cell], _kept_alive(after, cell, errors)) for cell in newly
     )
 
-    redo = _lost_a_parent(state, change)
+    redo = _lost_a_parent(state, change, imported)
     for cell in newly:
         if cell in before:
             redo |= after.children(cell)
@@ -231,11 +231,18 @@ def _kept_alive(graph: Graph, cell_id: CellId, errors: Collection[CellId]) -> se
     }
 
 
-def _lost_a_parent(state: NotebookState, change: _Change) -> set[CellId]:
-    """The cells that depended directly on a replaced or deleted cell and no longer do."""
+def _lost_a_parent(
+    state: NotebookState, change: _Change, imported: Collection[CellId]
+) -> set[CellId]:
+    """The cells that depended on a replaced or deleted cell for something it no longer gives."""
     lost: set[CellId] = set()
     for cell in (*change.replaced, *change.deleted):
         lost |= state.graph.children(cell) - change.graph.children(cell)
+        if cell in imported:
+            # A run of the cell will pass over those that still use one of its other imports.
+            old, new = state.graph.cells[cell], change.graph.cells[cell]
+            for name in old.defs - new.defs:
+                lost.update(change.graph.referrers(name))
     return {cell for cell in lost if cell in change.graph}
 
 
