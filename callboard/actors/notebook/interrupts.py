@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import inspect
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Generator
@@ -41,7 +42,9 @@ class ThreadBreaker:
     """Breaks a thread of an embedding application, whose signal handlers are not ours.
 
     CPython raises the exception at the next bytecode the thread executes, so a blocking C call (``time.sleep``,
-    a socket read) ends first; source: the C API documentation of ``PyThreadState_SetAsyncExc``.
+    a socket read) ends first; source: the C API documentation of ``PyThreadState_SetAsyncExc``. If these are the
+    bytecodes of a destructor or of a weak reference's callback, the exception is ignored as any other is there, and
+    the user has to ask again.
     """
 
     def __init__(self, thread_id: int) -> None:
@@ -292,7 +295,13 @@ class _Drive(Generic[T]):
                 except StopIteration as stop:
                     result: T = stop.value
                     return result
-                step = yield from self._wait(awaited)
+                except KeyboardInterrupt as error:
+                    if inspect.getcoroutinestate(self.coroutine) != inspect.CORO_SUSPENDED:
+                        raise
+                    # It landed on the way into the coroutine or out of it, which has yet to hear of it.
+                    step = partial(gate.finish, run, self.coroutine.throw, error)
+                else:
+                    step = yield from self._wait(awaited)
         finally:
             self.coroutine.close()  # one that was interrupted before its first step would complain
 
