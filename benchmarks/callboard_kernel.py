@@ -2,9 +2,10 @@
 
     python -m benchmarks.callboard_kernel < scenario.json > result.json
 
-The kernel is a process of its own: commands reach it as lines of JSON on a pipe, notifications come
-back on another one. With ``--kernel`` this module is that process; what a scenario wants broken
-(`Scenario.faults`) is broken there, by putting another actor in the place of the domain.
+The kernel is a process of its own, ``callboard kernel --stdio``: commands reach it as lines of JSON
+on a pipe, notifications come back on another one. What a scenario wants broken (`Scenario.faults`)
+takes a kernel with another actor in the place of the domain; this module is that process when it is
+called with ``--faults``, and serves the pipes by the same code.
 """
 
 from __future__ import annotations
@@ -19,27 +20,30 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import trio
 
 from benchmarks.faults import faulty_domains
-from benchmarks.scenario import Player, Result, Scenario, Wire, slow_package
-from callboard.kernel import Kernel, open_kernel
-from callboard.messages.codec import decode_command
+from benchmarks.scenario import Player, Result, Scenario, Wire, slow_package, steady
+from callboard.kernel import open_kernel
 from callboard.process import OwnedProcess, run_kernel_process
+from callboard.stdio import serve_stdio
 
-_READ = 64 * 1024
+_CHUNK = 1024 * 1024
 
 
 class CallboardKernel:
     """A callboard kernel process and the thread that reads its notifications."""
 
     def __init__(self, faults: Mapping[str, str], folder: Path) -> None:
+        module = ["callboard.cli", "kernel", "--stdio"]
+        if faults:
+            module = ["benchmarks.callboard_kernel", "--faults", json.dumps(faults)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.callboard_kernel", "--kernel", json.dumps(faults)],
+            [sys.executable, "-m", *module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=folder,
@@ -54,9 +58,14 @@ class CallboardKernel:
     def forward(self, player: Player) -> None:
         """Hand every notification to the player until the kernel goes; a thread's body."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
+        rest = b""
+        # Read as it comes, so that a notification has the time at which it came, not the time at
+        # which those before it had been dealt with.
+        while data := os.read(self._process.stdout.fileno(), _CHUNK):
             at = time.perf_counter()
-            player.receive(json.loads(line), at)
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                player.receive(json.loads(line), at)
 
     def stop(self) -> None:
         """Close its input, which ends it; what does not end then is killed."""
@@ -79,8 +88,7 @@ def kernel_name() -> str:
 
 def run(scenario: Scenario) -> Result:
     """Play one scenario against a kernel of its own."""
-    # The two driver threads must not delay each other by a whole switch interval.
-    sys.setswitchinterval(0.0005)
+    steady()
     with tempfile.TemporaryDirectory() as folder:
         if scenario.package is not None:
             os.environ.update(slow_package(scenario.package, Path(folder, "packages")))
@@ -94,50 +102,25 @@ def run(scenario: Scenario) -> Result:
             kernel.stop()
 
 
-async def serve(process: OwnedProcess, faults: Mapping[str, str]) -> None:
+async def serve(faults: Mapping[str, str], process: OwnedProcess) -> None:
     """Be the kernel, until the input ends."""
     async with (
-        trio.lowlevel.FdStream(os.dup(process.stdin_fd)) as incoming,
-        trio.lowlevel.FdStream(os.dup(process.stdout_fd)) as outgoing,
+        trio.lowlevel.FdStream(os.dup(process.stdin_fd)) as receive,
+        trio.lowlevel.FdStream(os.dup(process.stdout_fd)) as send,
         open_kernel(
             surroundings=process, domains=faulty_domains(faults), drain=0.5, kill=0.5
         ) as kernel,
-        trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(_write, kernel, outgoing)
-        await _read(kernel, incoming)
-        nursery.cancel_scope.cancel()
-
-
-async def _read(kernel: Kernel, stream: trio.abc.ReceiveStream) -> None:
-    rest = b""
-    while data := await stream.receive_some(_READ):
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            kernel.post(decode_command(line))
-
-
-async def _write(kernel: Kernel, stream: trio.abc.SendStream) -> None:
-    with kernel.subscribe(max_buffer=100_000) as notifications:
-        async for frame in notifications:
-            lines = [frame.data]
-            while (more := notifications.next_nowait()) is not None:
-                lines.append(more.data)
-            await stream.send_all(b"\n".join([*lines, b""]))
+        await serve_stdio(kernel, receive, send)
 
 
 def main() -> None:
-    """Be the driver, or with ``--kernel`` the kernel."""
+    """Be the driver, or with ``--faults`` the kernel."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kernel", metavar="FAULTS", help="be the kernel; JSON as in a scenario")
+    parser.add_argument("--faults", type=json.loads, help="be the kernel; JSON as in a scenario")
     options = parser.parse_args()
-    if options.kernel is not None:
-        faults: dict[str, Any] = json.loads(options.kernel)
-
-        async def kernel_main(process: OwnedProcess) -> None:
-            await serve(process, faults)
-
-        run_kernel_process(kernel_main)
+    if options.faults is not None:
+        run_kernel_process(partial(serve, options.faults))
         return
     # What the kernel writes to its standard error belongs there; the result alone goes here.
     print(run(Scenario.from_json(sys.stdin.read())).to_json(), flush=True)

@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scenario import Player, Result, Scenario, Wire, slow_package
+from benchmarks.scenario import Player, Result, Scenario, Wire, slow_package, steady
 
 
 class MarimoKernel:
@@ -70,11 +70,15 @@ class MarimoKernel:
         connection = self._manager.kernel_connection
         while True:
             try:
-                data = connection.recv()
+                # All that has come, so that each has the time at which it came, not the time at
+                # which those before it had been dealt with.
+                arrived = [(connection.recv(), time.perf_counter())]
+                while connection.poll():
+                    arrived.append((connection.recv(), time.perf_counter()))
             except (EOFError, OSError, TypeError):  # closed, possibly by another thread
                 return
-            at = time.perf_counter()
-            player.receive(json.loads(data), at)
+            for data, at in arrived:
+                player.receive(json.loads(data), at)
 
     def stop(self) -> None:
         self._manager.close_kernel()
@@ -86,8 +90,7 @@ async def _finish(awaitable: Any) -> None:
 
 def run(scenario: Scenario) -> Result:
     """Play one scenario against a kernel of its own."""
-    # The two driver threads must not delay each other by a whole switch interval.
-    sys.setswitchinterval(0.0005)
+    steady()
     with tempfile.TemporaryDirectory() as folder:
         if scenario.package is not None:
             os.environ.update(slow_package(scenario.package, Path(folder, "packages")))

@@ -46,10 +46,12 @@ after the first tick. The summary is in milliseconds, see `Result.summary`.
 
 from __future__ import annotations
 
+import gc
 import io
 import itertools
 import json
 import re
+import sys
 import tarfile
 import threading
 import time
@@ -225,6 +227,14 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 def milliseconds(seconds: float) -> float | None:
     """Rounded to the microsecond; infinity, which JSON has not, becomes None."""
     return None if seconds == float("inf") else round(seconds * 1000, 3)
+
+
+def steady() -> None:
+    """Keep what the interpreter does by itself out of a driver's figures."""
+    # Its two threads must not delay each other by a whole switch interval.
+    sys.setswitchinterval(0.0005)
+    # Looking for garbage takes tens of milliseconds, and a driver leaves none to speak of.
+    gc.disable()
 
 
 class Player:
