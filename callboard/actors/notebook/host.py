@@ -38,8 +38,8 @@ class EngineHost:
     """Seconds that cancelled user code gets to give way before its call is abandoned."""
     wall_clock: Callable[[], float] = time.time
     """Unix seconds, to be compared with the timestamps of commands."""
-    abandoned: list[str] = attrs.field(factory=list, init=False)
-    """Labels of runs that did not give way; they keep the cell thread until they end."""
+    abandoned: list[Run] = attrs.field(factory=list, init=False)
+    """Runs that did not give way; they keep the cell thread until they end."""
 
     async def execute(self, command: NotebookCommand, run: Run) -> None:
         """Carry out a notebook command."""
@@ -76,8 +76,10 @@ class EngineHost:
         return self.engine.owes_cells
 
     def interrupt(self, run: Run) -> None:
-        """Interrupt one run."""
+        """Interrupt one run, and any abandoned one that still keeps the cell thread from it."""
         self.engine.interrupted_at = self.wall_clock()
+        for stuck in self.abandoned:
+            self.gate.interrupt(stuck)
         self.gate.interrupt(run)
 
     async def _call(self, job: Callable[[], Coroutine[Any, Any, T]], run: Run) -> T:
@@ -85,13 +87,18 @@ class EngineHost:
         result: list[T] = []
         failure: list[BaseException] = []
 
+        def ended() -> None:
+            done.set()
+            if run in self.abandoned:
+                self.abandoned.remove(run)
+
         async def on_cell_thread() -> None:
             try:
                 result.append(await job())
             except BaseException as error:
                 failure.append(error)
             finally:
-                self.post_back(done.set)
+                self.post_back(ended)
 
         self.cell_thread.submit(on_cell_thread)
         try:
@@ -102,7 +109,7 @@ class EngineHost:
             with trio.move_on_after(self.grace, shield=True):
                 await done.wait()
             if not done.is_set():
-                self.abandoned.append(run.label)
+                self.abandoned.append(run)
             raise
         if failure:
             error = failure[0]
