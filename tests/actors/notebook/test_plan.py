@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 
 import pytest
@@ -401,6 +402,34 @@ def test_a_newer_run_goes_after_the_leftovers_it_leaves_alone() -> None:
     assert newer.dropped == (B,)
     assert newer.run.order == (B, D)
     assert newer.order == (A, C, B, D)
+
+
+def test_planning_a_tick_does_the_same_work_however_many_unrelated_cells_there_are() -> None:
+    def work(unrelated: int) -> int:
+        others = {f"o{i}": f"p{i} = o{i - 1} if {i} else print" for i in range(unrelated)}
+        codes = {"u": "u = 1", "x": "x = u", "y": "print(x, u)"}
+        notebook = opened({**others, **codes})
+        # Somewhere else in the notebook things are stale and disabled.
+        marked = mark_stale(notebook.state, [CellId("o1")]).state
+        off = configure(marked, {CellId("o2"): {"disabled": True}}, autorun=True).state
+        calls = 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            roots = ui_roots(off, ["u"])
+            begun = begin_run(off, roots, autorun=True)
+            replan(begun.state, begun.order[1:], roots)
+            finish_run(begun.state, dict.fromkeys(begun.order, RunResult.SUCCESS))
+        finally:
+            sys.setprofile(None)
+        assert len(begun.order) == 2
+        return calls
+
+    assert work(10) == work(300)
 
 
 def test_a_tick_runs_the_readers_of_each_name_but_not_its_definers() -> None:
