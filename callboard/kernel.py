@@ -466,6 +466,7 @@ async def open_kernel(
                 finally:
                     with trio.CancelScope(shield=True):
                         await kernel.stop()
+                        parts.engine.book.release_threads()
                         await surroundings.cell_thread.aclose()
                     parts.ingress.close()
                     parts.broadcaster.close()

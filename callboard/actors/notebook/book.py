@@ -56,6 +56,9 @@ class Book:
 
     def new_scope(self, cell_id: CellId) -> Scope:
         """Make the scope of one execution of a cell, replacing that of the last one."""
+        last = self.scopes.get(cell_id)
+        if last is not None:
+            last.release()
         scope = Scope(
             cell_id=cell_id,
             registry=self.registry,
@@ -77,6 +80,11 @@ class Book:
 
     def _last_scope(self, cell_id: CellId) -> Scope:
         return self.scopes.get(cell_id) or self.new_scope(cell_id)
+
+    def release_threads(self) -> None:
+        """Ask the threads of all cells to exit, as the kernel stops; from any thread."""
+        for scope in tuple(self.scopes.values()):
+            scope.release()
 
     def flush_console(self) -> None:
         """Deliver all console output so far, so that it comes before what is told next."""
