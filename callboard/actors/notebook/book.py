@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 import attrs
 
+from callboard.actors.notebook.analysis import Analyser
 from callboard.actors.notebook.bindings import Bindings
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.namespace import Namespace
@@ -36,6 +38,8 @@ class Book:
     namespace: Namespace
     drain: Callable[[], object]
     """Brings console output that is on its way to the console."""
+    analyse: Analyser = attrs.field(factory=lambda: Analyser(uuid.uuid4().hex[:6]))
+    """Keeps source lines apart from those of other kernels in this process."""
     registry: ElementRegistry = attrs.field(factory=ElementRegistry)
     bindings: Bindings = attrs.field(factory=Bindings)
     scopes: dict[CellId, Scope] = attrs.field(factory=dict)

@@ -195,7 +195,7 @@ class Engine:
         if book.state.graph.cells:
             return
         codes = {request.cell_id: request.code for request in command.execution_requests}
-        for cell_id, text in plan.markdown_cells(codes).items():
+        for cell_id, text in plan.markdown_cells(codes, analyse=self.book.analyse).items():
             del codes[cell_id]
             output = CellOutput("output", "text/markdown", Markdown(text).text)
             book.tell(cell_id, output=output, status="idle")
@@ -230,7 +230,9 @@ class Engine:
                 self.book.tell(cell_id, output=CellOutput.errors([InterruptionError()]))
                 self.book.tell(cell_id, status="idle")
             codes = {}
-        await self._register_and_run(plan.wake(self.book.state, codes), run)
+        await self._register_and_run(
+            plan.wake(self.book.state, codes, analyse=self.book.analyse), run
+        )
 
     @_execute.register
     async def _(self, command: ExecuteScratchpadCommand, run: Run) -> None:
@@ -290,12 +292,13 @@ class Engine:
         autorun = book.settings.autorun
         before = book.imported_modules()
         deleted = list(delete)
-        mutation = plan.mutate(book.state, codes, deleted, autorun=autorun)
+        mutation = plan.mutate(book.state, codes, deleted, autorun=autorun, analyse=book.analyse)
         state = book.state = mutation.state
         for invalidation in mutation.invalidated:
             book.invalidate(invalidation)
         for cell_id in deleted:
             book.scopes.pop(cell_id, None)
+            book.analyse.forget(cell_id)
         self.missing.after_change(before, book.imported_modules())
         for cell_id in mutation.failed:
             if cell_id in mutation.failed_known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from callboard.actors.host import Run
-from callboard.actors.notebook.analysis import CellSourceError, analyse
+from callboard.actors.notebook.analysis import CellSourceError
 from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.executor import Ended, Executor
 from callboard.actors.notebook.failures import CellFailures, traceback_html
@@ -41,7 +41,7 @@ class Scratchpad:
     async def run(self, command: ExecuteScratchpadCommand, run: Run) -> None:
         """Run the code and show what becomes of it; an interrupt breaks it as it does a cell."""
         try:
-            cell = analyse(command.code, SCRATCHPAD_CELL)
+            cell = self.book.analyse(command.code, SCRATCHPAD_CELL)
         except CellSourceError as error:
             text = getattr(error.error, "msg", "") or str(error)
             self._tell(console=CellOutput.stderr(text))
