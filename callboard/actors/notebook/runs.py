@@ -46,8 +46,6 @@ class _Round:
 
     run: Run
     order: tuple[CellId, ...]
-    put_off: frozenset[CellId] = frozenset()
-    """Cells that the run before this one left over."""
     results: dict[CellId, RunResult] = attrs.field(factory=dict)
     bound: dict[CellId, Collection[str]] = attrs.field(factory=dict)
     cancelled: dict[CellId, Blame] = attrs.field(factory=dict)
@@ -71,7 +69,7 @@ class Runner:
         """Run ``roots`` and what follows from them; before that the cells of ``owed`` that this does not take in.
 
         A run that gives way leaves the cells it has not started in ``book.owed`` when a newer tick would run some of
-        them again; but not those that were left over before, or a steady stream of ticks would put them off for ever.
+        them again.
         """
         book = self.book
         if owed:
@@ -88,7 +86,7 @@ class Runner:
         try:
             self._announce(started)
             self._invalidate(started.invalidations, run)
-            round_ = _Round(run, order, frozenset(owed))
+            round_ = _Round(run, order)
             await self._cells(round_)
             self._finish(round_)
         finally:
@@ -103,13 +101,8 @@ class Runner:
                 return
             if run.gives_way and run.newer is not round_.looked_at:
                 round_.looked_at = run.newer
-                rest = order[position:]
-                if (
-                    position
-                    and round_.put_off.isdisjoint(rest)
-                    and self._taken_over(run.newer, rest)
-                ):
-                    self.book.owed = rest
+                if position and self._taken_over(run.newer, order[position:]):
+                    self.book.owed = order[position:]
                     run.left = len(self.book.owed)
                     return
             await self._cell(round_, cell_id)
