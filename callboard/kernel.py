@@ -43,7 +43,14 @@ from callboard.actors.packages.state import PackagesState
 from callboard.actors.packages.surroundings import Surroundings as PackagesEnvironment
 from callboard.actors.packages.surroundings import surroundings_of_this_process
 from callboard.actors.ui import COMMANDS as UI_COMMANDS
-from callboard.actors.ui import RunOwedCells, UIBehaviour, UIConflation, announce_waiting
+from callboard.actors.ui import (
+    RunOwedCells,
+    UIBehaviour,
+    UIConflation,
+    announce_waiting,
+    is_tick,
+    updates_elements,
+)
 from callboard.messages.codec import encode_notification
 from callboard.messages.commands import (
     COMMANDS,
@@ -57,6 +64,7 @@ from callboard.messages.conflation import state_key
 from callboard.messages.notifications import (
     AlertNotification,
     CommandSettledNotification,
+    CompletedRunNotification,
     FunctionCallResultNotification,
     InterruptedNotification,
     Notification,
@@ -365,20 +373,34 @@ class Kernel:
         entry = self._open.pop(settlement.seq, None)
         command: Any = settlement.message if entry is None else entry.command
         if type(command) in self._parts.owners:
-            self._announce_end(command, settlement)
+            finished = finishes(type(command)) or (
+                # An update of an element may have been merged into one of a widget's.
+                entry is not None and updates_elements(entry.envelope.message)
+            )
+            self._announce_end(command, settlement, finished=finished)
         if settlement.target == "ui":
-            if type(command) is RunOwedCells and settlement.outcome is Outcome.REJECTED:
-                # Its actor is down, or full: a further try now would end like this one.
-                self._owed_refused = True
-            elif self._owed_refused or settlement.outcome not in _CARRIED_OUT:
-                self._run_owed_cells()
+            self._on_tick_settled(command, settlement.outcome)
         if not self._open:
             self._idle.set()
+
+    def _on_tick_settled(self, command: Any, outcome: Outcome) -> None:
+        if type(command) is RunOwedCells:
+            if outcome is Outcome.REJECTED:
+                # Its actor is down, or full: a further try now would end like this one.
+                self._owed_refused = True
+                return
+            self.publish(CompletedRunNotification())
+        elif outcome not in _CARRIED_OUT and self._turns.current is not None:
+            # The run in hand must not leave cells to a tick that will not come.
+            self._turns.current.newer = ()
+        self._run_owed_cells()
 
     def _run_owed_cells(self) -> None:
         """See to it that cells run whose tick has gone: they are owed to the page all the same."""
         self._owed_refused = False
-        if self._host.owes_cells() and not self._router.closed:
+        if not self._host.owes_cells() or self._router.closed:
+            return
+        if not any(is_tick(entry.command) for entry in self._open.values()):
             self._router.post(RunOwedCells())
 
     def _on_state(self, change: StateChange) -> None:
@@ -386,7 +408,7 @@ class Kernel:
         if up and self._owed_refused:
             self._run_owed_cells()
 
-    def _announce_end(self, command: Command, settlement: Settlement) -> None:
+    def _announce_end(self, command: Command, settlement: Settlement, *, finished: bool) -> None:
         outcome, reason = settlement.outcome, settlement.reason
         if outcome is Outcome.REJECTED:
             reason = self._parts.refusal(type(command)) or reason
@@ -395,7 +417,7 @@ class Kernel:
             reply = error_reply(command, reason or str(outcome))
         if reply is not None:
             self.publish(reply)  # type: ignore[arg-type]
-        if outcome is not Outcome.SUPERSEDED and finishes(type(command)):
+        if outcome is not Outcome.SUPERSEDED and finished:
             self.publish(completed_run(command))
         self.publish(
             CommandSettledNotification(

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import attrs
 
 from callboard.actors.host import NotebookHost, Turns
-from callboard.messages.commands import ModelCommand, ModelCustomMessage, UpdateUIElementCommand
+from callboard.messages.commands import ModelCommand, ModelUpdateMessage, UpdateUIElementCommand
 from callboard.messages.conflation import UIBatch, as_batch
 from callboard.runtime import ActorContext, Envelope, Outcome
 
@@ -33,11 +33,7 @@ class UIConflation:
 
     def key(self, message: UIMessage) -> Hashable | None:
         """One slot for all ticks between two barriers."""
-        if isinstance(message, RunOwedCells):
-            return None
-        if isinstance(message, ModelCommand) and isinstance(message.message, ModelCustomMessage):
-            return None
-        return "tick"
+        return "tick" if is_tick(message) else None
 
     def merge(self, pending: UIMessage, later: UIMessage) -> UIMessage:
         """Merge a later tick into what is waiting."""
@@ -52,6 +48,20 @@ class UIConflation:
             return len(message.object_ids)
         batch = _batch(message)
         return 0 if batch is None else batch.keys
+
+
+def is_tick(message: object) -> bool:
+    """Whether a message is one that a later one of its kind may be merged into."""
+    if isinstance(message, ModelCommand):
+        return isinstance(message.message, ModelUpdateMessage)
+    return isinstance(message, UpdateUIElementCommand | UIBatch)
+
+
+def updates_elements(message: object) -> bool:
+    """Whether an update of elements is in a message, be it merged with others."""
+    if isinstance(message, UIBatch):
+        return message.has_ui_update
+    return isinstance(message, UpdateUIElementCommand)
 
 
 def _batch(message: UIMessage) -> UIBatch | None:

@@ -130,6 +130,7 @@ class Engine:
         Raises:
             HostError: the command cannot be carried out as sent.
         """
+        await self.run_owed(run)
         self.book.request = getattr(command, "request", None)
         try:
             await self._execute(command, run)
@@ -156,20 +157,27 @@ class Engine:
 
     async def custom_message(self, command: ModelCommand, run: Run) -> None:
         """Hand a message to a widget model. There are no models yet, and unknown ones are ignored."""
+        await self.run_owed(run)
 
     async def run_owed(self, run: Run) -> None:
-        """Run the cells that were left to a newer tick."""
+        """Run the cells that were left to a newer tick which is not the one that comes now.
+
+        Whatever comes instead of it finds the notebook as if the older tick had been carried out.
+        """
         owed, self.book.owed = self.book.owed, ()
-        await self.runner.run(run, (), owed=owed)
+        if owed:
+            await self.runner.run(run, (), owed=owed)
 
     async def invoke(
         self, command: InvokeFunctionCommand, run: Run
     ) -> FunctionCallResultNotification:
         """Call a registered function."""
+        await self.run_owed(run)
         return await self.calls.invoke(command, run)
 
     async def packages_installed(self, modules: Collection[str], run: Run) -> None:
         """Run the cells that need newly importable modules, or mark them stale."""
+        await self.run_owed(run)
         roots = [
             cell_id
             for cell_id, cell in self.book.state.graph.cells.items()
