@@ -91,6 +91,11 @@ class _Child(Generic[M]):
         return self.loop.current is None and self.spec.mailbox.depth == 0
 
     @property
+    def can_end(self) -> bool:
+        """Whether it waits for messages and has none, so that closing its mailbox ends it."""
+        return self.idle and self.state is ActorState.RUNNING
+
+    @property
     def killed(self) -> bool:
         return self.interrupted is _Why.KILLED
 
@@ -249,19 +254,22 @@ class Supervisor(Generic[M]):
             for child in reversed(children):
                 self._close(child)
                 await child.ended.wait()
-        late = [child for child in children if not child.ended.is_set()]
+        left = [child for child in children if not child.ended.is_set()]
+        # The others have nothing to do, and end by themselves now that they are told to.
+        late = [child for child in left if not child.can_end]
         now = trio.current_time()
         kill_at = now + kill
-        for child in late:
+        for child in left:
             # Before the deadline itself, so that what is cut off then has the time to unwind.
             child.kill_at = now + kill * _ON_STOP_SHARE
+        for child in late:
             child.interrupt(_Why.KILLED, "killed: not done at the drain deadline")
-        for child in reversed(late):
+        for child in reversed(left):
             self._close(child)
         with trio.move_on_at(kill_at):
-            for child in late:
+            for child in left:
                 await child.ended.wait()
-        unfinished = [child for child in late if not child.ended.is_set()]
+        unfinished = [child for child in left if not child.ended.is_set()]
         for child in unfinished:
             reason = "did not end by the kill deadline"
             if child.loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason)):
