@@ -129,12 +129,13 @@ RULES = (
     ),
     Rule(
         "only kernel.py names the domains; process.py may name the notebook, whose cells it runs, "
-        "and testing what it stands in for",
+        "testing what it stands in for, and the demonstration packages, for which it makes an environment",
         lambda found: (
             found.importer != "callboard.kernel"
             and not within(found.importer, "callboard.actors", "callboard.testing")
             and (domain := domain_of(found.imported)) is not None
             and (found.importer, domain) != ("callboard.process", "notebook")
+            and not (within(found.importer, "callboard.cli.demo") and domain == "packages")
         ),
     ),
     Rule(
@@ -360,6 +361,10 @@ ALLOWED = {
     "the process imports the notebook": (
         "callboard.process",
         "from callboard.actors.notebook.console import ConsoleStream",
+    ),
+    "the demonstration imports packages": (
+        "callboard.cli.demo.installation",
+        "from callboard.actors.packages.environment import create_environment",
     ),
     "authoring imports messages lazily": (
         "callboard.authoring.context",

@@ -181,4 +181,5 @@ class _Version(argparse.Action):
             number = version("callboard")
         except PackageNotFoundError:
             number = "(not installed: run from its sources)"
-        parser.exit(message=f"callboard {number}\n")
+        print(f"callboard {number}")
+        parser.exit()

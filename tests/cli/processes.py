@@ -58,6 +58,7 @@ class Started:
     """Lines of stdout, each an object, where `read` or `until` are used."""
     stderr: bytearray = attrs.field(factory=bytearray)
     _stdout: bytearray = attrs.field(factory=bytearray)
+    stderr_ended: trio.Event = attrs.field(factory=trio.Event)
     _stderr_grew: trio.Event = attrs.field(factory=trio.Event)
 
     async def send(self, *lines: Line | bytes) -> None:
@@ -145,13 +146,16 @@ class Started:
             self.stderr += data
             self._stderr_grew.set()
             self._stderr_grew = trio.Event()
+        self.stderr_ended.set()
 
 
 @asynccontextmanager
-async def started(*arguments: str | Path, **options: Any) -> AsyncIterator[Started]:
+async def started(
+    *arguments: str | Path, patience: float = PATIENCE, **options: Any
+) -> AsyncIterator[Started]:
     """Start a command; it is killed if it runs at the end of the block."""
     options.setdefault("env", environment())
-    with trio.fail_after(PATIENCE):
+    with trio.fail_after(patience):
         process = await trio.lowlevel.open_process(
             command(*arguments),
             stdin=subprocess.PIPE,

@@ -1,0 +1,131 @@
+"""What a demonstration came to: the figures, and the promises they keep or break."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isinf
+
+import attrs
+
+from callboard.cli.demo.drag import Latencies
+
+BOUND = 0.1
+"""Seconds. What takes longer does not feel as if the hand did it."""
+SLOWER = 2.0
+"""How much slower than idle a tick may be, on a machine too busy for that bound."""
+
+
+@attrs.frozen
+class Report:
+    """The figures of one demonstration; times in seconds."""
+
+    seconds: float
+    idle: Latencies
+    """While nothing but the drag was going on."""
+    installing: Latencies
+    sent: int
+    shown: int
+    """Outputs that carried a value that was sent."""
+    skipped: int
+    """Ticks not sent because the driver itself was late."""
+    last_sent: float
+    last_shown: float | None
+    cell_runs: int
+    package: str
+    source: str
+    installed: bool
+    install_seconds: float
+    log_lines: int
+    posted: int
+    """Commands."""
+    settlements: int
+    """Commands whose end was told to subscribers."""
+    accepted: int
+    rejected: int
+    in_flight: int
+    outcomes: Mapping[str, int]
+    restarts: int
+    listener_errors: int
+    """Ends of commands that somebody was told of and could not cope with."""
+
+    @property
+    def bound(self) -> float:
+        """What p99 may be during the install, in seconds."""
+        return max(BOUND, SLOWER * self.idle.p99)
+
+    @property
+    def broken(self) -> list[str]:
+        """The promises that were broken, each as a sentence."""
+        ended = sum(self.outcomes.values())
+        findings = {
+            f"the last value, {self.last_sent:.2f}, never came": self.last_shown != self.last_sent,
+            f"{self.package} was not installed": not self.installed,
+            "no value was sent while the package installed": not self.installing.count,
+            f"p99 during the install is above {_milliseconds(self.bound)}": (
+                self.installing.p99 > self.bound
+            ),
+            f"{self.in_flight} commands have not ended": self.in_flight != 0,
+            f"{self.accepted + self.rejected} commands came in and {ended} ended": (
+                self.accepted + self.rejected != ended + self.in_flight
+            ),
+            f"of {self.posted} commands, the end of {self.settlements} was told": (
+                self.posted != self.settlements
+            ),
+            f"{self.rejected} commands were rejected": self.rejected != 0,
+            f"{self.outcomes.get('failed', 0)} commands failed": self.outcomes.get("failed", 0) > 0,
+            f"{self.listener_errors} ends of commands were not dealt with": (
+                self.listener_errors != 0
+            ),
+            f"actors had to be restarted {self.restarts} times": self.restarts != 0,
+        }
+        return [sentence for sentence, true in findings.items() if true]
+
+    @property
+    def lines(self) -> list[str]:
+        """The report as text."""
+        came = "and came" if self.last_shown == self.last_sent else "and did not come"
+        counts = ", ".join(f"{count} {name}" for name, count in self.outcomes.items() if count)
+        verb = "installed" if self.installed else "not installed"
+        return [
+            *self._table(),
+            "",
+            f"ticks        {self.sent} sent at 60 Hz, {self.outcomes.get('superseded', 0)} superseded, "
+            f"{self.cell_runs} cell runs",
+            f"last value   {self.last_sent:.2f} was sent {came}",
+            f"package      {self.package} {verb} in {self.install_seconds:.1f} s "
+            f"({self.source}), {self.log_lines} lines of log",
+            f"ledger       {self.accepted} accepted = {counts or 'nothing'}; "
+            f"{self.rejected} rejected, {self.in_flight} in flight",
+            "promises     " + ("; ".join(f"BROKEN: {one}" for one in self.broken) or "all kept"),
+        ]
+
+    def _table(self) -> list[str]:
+        rows: Sequence[tuple[str, str, str]] = [
+            ("tick latency", "idle", "during the install"),
+            *(
+                (name, _milliseconds(idle), _milliseconds(installing))
+                for name, idle, installing in (
+                    ("  p50", self.idle.p50, self.installing.p50),
+                    ("  p99", self.idle.p99, self.installing.p99),
+                    ("  max", self.idle.max, self.installing.max),
+                )
+            ),
+            ("  ticks", str(self.idle.count), str(self.installing.count)),
+            ("  p99 at most", "", _milliseconds(self.bound)),
+        ]
+        return [f"{name:14} {idle:>10} {installing:>20}" for name, idle, installing in rows]
+
+    def as_json(self) -> dict[str, object]:
+        """The report as a JSON object; a time that never came is null."""
+        whole = attrs.asdict(self)
+        whole["outcomes"] = dict(self.outcomes)
+        for name in ("idle", "installing"):
+            whole[name] = {
+                key: None if isinstance(value, float) and isinf(value) else value
+                for key, value in whole[name].items()
+            }
+        return {**whole, "bound": self.bound, "broken": self.broken}
+
+
+def _milliseconds(seconds: float) -> str:
+    return "never" if isinf(seconds) else f"{seconds * 1000:.1f} ms"
