@@ -16,10 +16,12 @@ from callboard.messages.commands import (
 )
 from callboard.messages.conflation import state_key
 from callboard.messages.notifications import (
+    CellOpNotification,
     CommandSettledNotification,
     CompletedRunNotification,
     FunctionCallResultNotification,
 )
+from callboard.messages.payloads import InterruptionError
 from callboard.messages.replies import command_id, finishes
 from callboard.runtime import Outcome
 from callboard.testing.record import Posted, Reading, Record
@@ -134,6 +136,33 @@ def handled_once(record: Record) -> Iterator[str]:
             yield f"message {seq} was handled {times} times"
 
 
+def aimed_interrupts(record: Record) -> Iterator[str]:
+    """An interrupt breaks the run it was meant for, and what was sent before it; nothing else."""
+    kernel = record._kernel
+    if kernel is None or getattr(kernel._host, "abandoned", None):
+        return  # A run that did not give way says that it was interrupted whenever it does.
+    latest = max(record.interrupts, default=0.0)
+    allowed = [
+        handled
+        for handled in record.handled
+        if handled.interrupted
+        or handled.envelope.cancel_requested
+        or getattr(handled.envelope.message, "timestamp", latest) < latest
+    ]
+    for frame in record.frames:
+        if not _tells_of_interrupt(frame.message):
+            continue
+        if not any(one.after_frame < frame.seq <= one.last_frame for one in allowed):
+            yield f"notification {frame.seq} tells of an interrupt that was for another run"
+
+
+def _tells_of_interrupt(message: object) -> bool:
+    if not isinstance(message, CellOpNotification) or message.output is None:
+        return False
+    data = message.output.data
+    return isinstance(data, list) and any(isinstance(error, InterruptionError) for error in data)
+
+
 def bounds(record: Record) -> Iterator[str]:
     """No mailbox was ever fuller than it may be."""
     for name, (peak, capacity) in record.peaks.items():
@@ -202,6 +231,7 @@ EVERY_RUN: tuple[Oracle, ...] = (
     order,
     one_at_a_time,
     handled_once,
+    aimed_interrupts,
     bounds,
     contiguous,
     readers,

@@ -53,7 +53,13 @@ class Handled:
     """The tokens of the ticks that were merged."""
     on_cell_thread: bool
     began: float
+    after_frame: int
+    """The newest notification when it began."""
+    envelope: Envelope[Any]
     ended: float | None = None
+    last_frame: int = 0
+    """The newest notification when it had ended."""
+    interrupted: bool = False
 
 
 @attrs.define(eq=False)
@@ -85,15 +91,21 @@ class Record:
     changes: list[StateChange] = attrs.field(factory=list)
     overlaps: list[str] = attrs.field(factory=list)
     """Messages whose handlers ran user code at the same time."""
-    interrupted: int = 0
-    """How many interrupts hit a run."""
+    interrupts: list[float] = attrs.field(factory=list)
+    """When interrupts hit a run, in the seconds of the timestamps of commands."""
     phase: int = 1
     report: StopReport | None = None
     peaks: dict[str, tuple[int, int]] = attrs.field(factory=dict)
     """The greatest depth of each mailbox, and its capacity."""
     _running: dict[str, Handled] = attrs.field(factory=dict, init=False)
+    _installing: dict[str, Handled] = attrs.field(factory=dict, init=False)
     _kernel: Kernel | None = attrs.field(default=None, init=False)
     _stream: Subscription[Notification] | None = attrs.field(default=None, init=False)
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest notification."""
+        return 0 if self._kernel is None else self._kernel._broadcaster.last_seq
 
     def add(self, kind: str, text: str) -> None:
         """Take down that something happened now."""
@@ -130,6 +142,18 @@ class Record:
         envelope = self._kernel.post(command, sender=client, timeout=timeout)
         self.posted.append(Posted(client, command, envelope, trio.current_time(), self.phase))
         return envelope
+
+    def interrupt(self, now: float) -> None:
+        """Interrupt what runs, and take down what that is. ``now`` is in the seconds of timestamps."""
+        assert self._kernel is not None
+        run = self._kernel._turns.current
+        if not self._kernel.interrupt():
+            return
+        assert run is not None
+        self.interrupts.append(now)
+        hit = self._running.values()
+        for handled in hit if run.label != "install-packages" else self._installing.values():
+            handled.interrupted = True
 
     def finish(self) -> None:
         """Take down what can only be known at the end; before the kernel closes."""
@@ -200,6 +224,8 @@ class _Watched:
             tokens,
             self.on_cell_thread,
             trio.current_time(),
+            record.last_seq,
+            envelope,
         )
         record.handled.append(handled)
         record.add("handle", f"{envelope.seq} {self.domain} {_name(message)}")
@@ -209,11 +235,14 @@ class _Watched:
                 for name, other in record._running.items()
             ]
             record._running[self.domain] = handled
+        else:
+            record._installing[self.domain] = handled
         try:
             await self.inner.handle(envelope)
         finally:
             record._running.pop(self.domain, None)
-            handled.ended = trio.current_time()
+            record._installing.pop(self.domain, None)
+            handled.ended, handled.last_frame = trio.current_time(), record.last_seq
 
     async def on_stop(self) -> None:
         await self.inner.on_stop()

@@ -54,6 +54,9 @@ class Executor:
 
     async def awaitable(self, awaitable: Awaitable[Any], run: Interruptible) -> Ended:
         """Await what user code returned."""
+        if inspect.iscoroutine(awaitable):
+            # Not inside another one: it is closed if an interrupt comes before its first step.
+            return await self.coroutine(awaitable, run)
 
         async def wait() -> Any:
             return await awaitable

@@ -70,6 +70,8 @@ class Faults:
         for number, fault in enumerate(self.plan.faults):
             if fault.kind.point is not point or fault.domain != domain:
                 continue
+            if fault.after and trio.current_time() < fault.after:
+                continue
             self._passages[number] += 1
             if fault.nth <= self._passages[number] < fault.nth + fault.times:
                 due.append(fault)
@@ -81,7 +83,8 @@ class Faults:
             return []
         found = []
         for number, fault in enumerate(self.plan.faults):
-            if fault.name in _NEED_A_RESTART and fault.domain == domain:
+            early = trio.current_time() < fault.after
+            if fault.name in _NEED_A_RESTART and fault.domain == domain and not early:
                 self._passages[number] += 1
                 if self._passages[number] == fault.nth:
                     self._armed[number] = fault.times

@@ -10,6 +10,9 @@ import attrs
 
 from callboard.testing.faults.catalogue import FAULTS, FaultKind, Point
 
+TAIL = 5.0
+"""Seconds after which a simulation does nothing but drag."""
+
 
 def _known(instance: object, attribute: Any, name: str) -> None:
     if name not in FAULTS:
@@ -35,11 +38,16 @@ class Fault:
         """What it is an instance of."""
         return FAULTS[self.name]
 
+    after: float = 0.0
+    """Seconds of the clock of the trio run before which passages do not count."""
+
     def __str__(self) -> str:
         text = self.name
         if self.domain:
             text += f" in {self.domain}"
         text += f" at {self.nth}"
+        if self.after:
+            text += f" after {self.after} s"
         if self.times > 1:
             text += f" x{self.times}"
         if self.name == "cancel-at-checkpoint":
@@ -95,12 +103,17 @@ def _placed(name: str, domain: str, rng: Random, *, first: bool = False) -> Faul
     aimed = kind is not None and kind.point in _BEHAVIOUR
     if aimed and not domain:
         domain = "ui" if first else rng.choice(_DOMAINS)
-    nth = 1 if first else rng.randint(1, 12)
+    few = kind is not None and kind.point is Point.INSTALLER
+    nth = 1 if first else rng.randint(1, 3 if few else 12)
     if name == "crash-loop":
         times = 8
     elif name == "start-crash":
         times = 2 if first else rng.randint(1, 7)
     else:
         times = 1
-    checkpoint = 1 if first else rng.randint(1, 6)
-    return Fault(name, domain if aimed else "", nth, times, checkpoint)
+    checkpoint = 1 if first else rng.choice((1, 1, 1, 2, 2, 3, 4))
+    after = 0.0
+    if domain == "ui" and not first and rng.random() < 0.5:
+        # In the drag that ends a phase: what a tick there fails to do, no later one does.
+        nth, after = rng.randint(1, 3), TAIL
+    return Fault(name, domain if aimed else "", nth, times, checkpoint, after)

@@ -269,7 +269,7 @@ class _Run:
                 self.post(step.client, act.command, act.timeout)
         elif isinstance(act, Interrupt):
             for _ in range(act.times):
-                record.interrupted += kernel.interrupt()
+                record.interrupt(self.wall_clock())
         elif isinstance(act, Withdraw):
             open_ones = [one.envelope for one in record.posted if not one.envelope.settled]
             if act.nth < len(open_ones):
@@ -336,7 +336,7 @@ class _Run:
 
     def _comparable(self) -> bool:
         """Tell whether all that was accepted in the first phase was carried out whole."""
-        if not self.scenario.comparable or self.record.interrupted:
+        if not self.scenario.comparable or self.record.interrupts:
             return False
         return not any(
             settlement.target in _ON_CELLS
@@ -381,6 +381,8 @@ class _Run:
         found += [f"isolated: {text}" for text in oracles.isolated(record, aimed_at)]
         found += [f"secret: {text}" for text in oracles.without_secret(record, SECRET)]
         compared = bool(self.first and not self.healed)
+        if self.first is not None and self.first.owed and self.healed:
+            found.append(f"owed: {list(self.first.owed)} were left to a tick that never came")
         if self.first is not None and not self.healed:
             serial = run_serially(self._carried_out(1))
             found += [f"serial: {text}" for text in self.first.differences(serial)]

@@ -51,6 +51,7 @@ from callboard.messages.ids import (
     VariableName,
 )
 from callboard.testing.faults import Fault, FaultPlan, Point
+from callboard.testing.faults.plan import TAIL
 from callboard.testing.simulation.installer import PREFIX
 from callboard.testing.simulation.steps import (
     Act,
@@ -70,7 +71,7 @@ STOP = 1000
 _SETUP = CellId("imports")
 _ELEMENTS = CellId("elements")
 _CLIENTS = ("ann", "bob", "cy")
-_PAUSES = (0.0, 0.0, 0.0, 0.005, 0.02, 0.05, 0.3)
+_PAUSES = (0.0, 0.0, 0.005, 0.02, 0.02, 0.05, 0.3)
 _PACKAGES = ("a", "b")
 
 _IMPORTS = """\
@@ -152,7 +153,11 @@ class Author:
         for drawn in times:
             # Bursts are where things get interesting.
             at = drawn if rng.random() < 0.6 else at
+            if rng.random() < 0.1:
+                steps += self._drag(at)
             steps.append(Step(at, rng.choice(_CLIENTS), self._act(disturbed)))
+        if disturbed and rng.random() < 0.4:
+            steps += self._drag(seconds + 1, withdrawn=True)
         return steps
 
     def disturbances(self, plan: FaultPlan, seconds: float) -> list[Step]:
@@ -168,6 +173,8 @@ class Author:
                 Step(0.1 + number * 0.2, "mallory", Send(install, timeout=60))
                 for number in range(max(fault.nth for fault in plan.at(Point.INSTALLER)))
             ]
+        if any(fault.after for fault in plan.faults):
+            steps += self._drag(TAIL + 0.5)
         for fault in plan.at(Point.HANDLER, Point.START, Point.STOP):
             # The domain has to be passed often enough for the fault to have its opportunity.
             steps += [
@@ -212,6 +219,17 @@ class Author:
     def run(self, code: str) -> ExecuteCellsCommand:
         """Run a cell beside those of the notebook."""
         return ExecuteCellsCommand([CellId(self.new("extra"))], [code], timestamp=0)
+
+    def _drag(self, at: float, *, withdrawn: bool = False) -> list[Step]:
+        """Write what a hand on sliders sends, at 60 Hz; ``withdrawn``: the last value soon expires."""
+        client = self.rng.choice(_CLIENTS)
+        ticks = range(self.rng.randint(3, 15))
+        elements = self.rng.choice((1, 1, SLIDERS))
+        steps = [Step(at + number / 60, client, Send(self.tick(elements))) for number in ticks]
+        if withdrawn:
+            last = Send(self.tick(elements), timeout=self.rng.choice((0.001, 0.01)))
+            steps.append(Step(at + len(ticks) / 60, client, last))
+        return steps
 
     def _act(self, disturbed: bool) -> Act:
         rng = self.rng
@@ -371,7 +389,7 @@ for _ in range(3):
 _EXITS = ("raise SystemExit(3)", "raise KeyboardInterrupt", "raise GeneratorExit")
 _LEFTOVER = """\
 import asyncio as _asyncio
-async def _for_ever():
+async def _for_ever(_asyncio=_asyncio):
     while True:
         await _asyncio.sleep(10)
 _asyncio.create_task(_for_ever())
