@@ -578,7 +578,7 @@ def _assemble(
         engine,
         surroundings.cell_thread,
         surroundings.gate,
-        ingress.put,
+        ingress,
         outside.missing_imports,
         wall_clock=outside.wall_clock,
     )

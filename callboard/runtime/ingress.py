@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import trio
@@ -42,6 +43,7 @@ class Ingress(Generic[T]):
         self._items: deque[T] = deque()
         self._room = threading.Condition(threading.Lock())
         self._scheduled = False
+        self._held = False
         self._closed = False
 
     def __len__(self) -> int:
@@ -60,14 +62,41 @@ class Ingress(Generic[T]):
         with self._room:
             if self.capacity is not None and threading.get_ident() != self._trio_thread:
                 while len(self._items) >= self.capacity and not self._closed:
+                    if self._held and not self._scheduled:
+                        self._schedule()  # only a delivery makes room
                     if not self._room.wait(_PATIENCE):
                         self._check_alive()
             if self._closed:
                 raise Closed("ingress is closed")
             self._items.append(item)
-            if self._scheduled:
-                return
-            self._schedule()
+            if not (self._scheduled or self._held):
+                self._schedule()
+
+    def hold(self) -> None:
+        """Let items gather without waking the trio thread, until `release`. From any thread.
+
+        Each wake-up makes the threads pass the interpreter lock to and fro. Whoever is about to
+        put a few items in a row, and sees to it that they do not gather for long, spares them that.
+        """
+        self._held = True
+
+    def release(self) -> None:
+        """Deliver what has gathered since `hold`, and what is put from now on. From any thread.
+
+        Raises `Closed` if the trio run is over.
+        """
+        with self._room:
+            self._release()
+
+    def flush(self) -> bool:
+        """Deliver what has gathered, now; whether there was anything. On the trio thread."""
+        batch = self._take()
+        self._hand_over(batch)
+        if len(batch) == _BATCH:
+            with self._room:
+                if self._items and not self._scheduled:
+                    self._schedule()
+        return bool(batch)
 
     def close(self) -> None:
         """Take no more items and wake the threads that wait for room; what is queued is delivered.
@@ -77,6 +106,13 @@ class Ingress(Generic[T]):
         with self._room:
             self._closed = True
             self._room.notify_all()
+            with suppress(Closed):  # nobody is left to deliver to
+                self._release()
+
+    def _release(self) -> None:
+        self._held = False
+        if self._items and not self._scheduled:
+            self._schedule()
 
     def _schedule(self) -> None:
         self._run_soon(self._deliver)
@@ -97,15 +133,22 @@ class Ingress(Generic[T]):
             raise Closed("the trio run that would take it is over") from error
 
     def _deliver(self) -> None:
-        for _ in range(_BATCH):
-            with self._room:
-                if not self._items:
-                    self._scheduled = False
-                    return
-                item = self._items.popleft()
-                if self.capacity is not None and len(self._items) <= self.capacity // 2:
-                    # Not at every item, or each would cost a switch between the threads.
-                    self._room.notify_all()
+        self._hand_over(self._take())
+        with self._room:
+            self._scheduled = False
+            if self._items:
+                self._schedule()
+
+    def _take(self) -> list[T]:
+        # All at once: taken one by one, each could cost a switch between the threads.
+        with self._room:
+            batch = [self._items.popleft() for _ in range(min(_BATCH, len(self._items)))]
+            if self.capacity is not None and len(self._items) <= self.capacity // 2:
+                self._room.notify_all()
+        return batch
+
+    def _hand_over(self, batch: list[T]) -> None:
+        for item in batch:
             try:
                 self._sink(item)
             except Exception as error:
@@ -113,10 +156,6 @@ class Ingress(Generic[T]):
                 self.last_error = error
             else:
                 self.delivered += 1
-        with self._room:
-            self._scheduled = False
-            if self._items:
-                self._schedule()
 
 
 def _nothing() -> None:

@@ -307,7 +307,7 @@ class Driver:
 
     def hold(self, name: str) -> Hold:
         """Make a place where user code waits, called as ``name()``, until the test lets it on."""
-        hold = Hold(trio.lowlevel.current_trio_token())
+        hold = Hold(self.kernel._parts.ingress.put)
         self.share(**{name: hold})
         return hold
 
@@ -316,17 +316,17 @@ class Driver:
 class Hold:
     """A place in user code: it tells the test that it got there, and waits for leave to go on.
 
-    An interrupt breaks the wait.
+    An interrupt breaks the wait. The word that it got there comes behind all that was told before it.
     """
 
-    _token: trio.lowlevel.TrioToken
+    _post: Callable[[Callable[[], object]], object]
     _arrivals: int = attrs.field(default=0, init=False)
     _arrived: trio.Event = attrs.field(factory=trio.Event, init=False)
     _open: threading.Event = attrs.field(factory=threading.Event, init=False)
 
     def __call__(self) -> None:
         """Be called by user code, on the cell thread."""
-        self._token.run_sync_soon(self._arrive)
+        self._post(self._arrive)
         while not self._open.wait(0.002):
             # Waiting in slices: an interrupt of a thread lands between bytecodes only.
             pass

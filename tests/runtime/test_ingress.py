@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from callboard.runtime import Closed, Ingress
 
@@ -63,6 +64,86 @@ async def test_a_flood_is_delivered_in_portions() -> None:
         looks.add(ingress.delivered)
     # The tasks of a pass run in random order, so that not every portion is seen by itself.
     assert len(looks) >= 10
+
+
+async def test_held_items_wait_for_the_release_and_cost_one_wake() -> None:
+    got: list[int] = []
+    ingress = Ingress(got.append)
+
+    def produce() -> None:
+        ingress.hold()
+        for number in range(10):
+            ingress.put(number)
+
+    await run_in_thread(produce)
+    await wait_all_tasks_blocked()
+    assert got == []
+    assert ingress.wakes == 0
+    await run_in_thread(ingress.release)
+    await delivered(ingress, 10)
+    assert got == list(range(10))
+    assert ingress.wakes == 1
+    await run_in_thread(lambda: ingress.put(10))
+    await delivered(ingress, 11)
+
+
+async def test_a_release_with_nothing_held_wakes_nobody() -> None:
+    ingress: Ingress[int] = Ingress(lambda _: None)
+    ingress.hold()
+    ingress.release()
+    assert ingress.wakes == 0
+
+
+async def test_a_flush_delivers_at_once_and_goes_on_holding() -> None:
+    got: list[int] = []
+    ingress = Ingress(got.append)
+    ingress.hold()
+    assert not ingress.flush()
+    for number in range(3):
+        ingress.put(number)
+    assert ingress.flush()
+    assert got == [0, 1, 2]
+    ingress.put(3)
+    await wait_all_tasks_blocked()
+    assert got == [0, 1, 2]
+    assert ingress.wakes == 0
+
+
+async def test_a_flush_of_a_flood_delivers_a_portion_and_the_rest_soon() -> None:
+    got: list[int] = []
+    ingress = Ingress(got.append)
+    ingress.hold()
+    for number in range(1000):
+        ingress.put(number)
+    assert ingress.flush()
+    assert 0 < len(got) < 1000
+    await delivered(ingress, 1000)
+    assert got == list(range(1000))
+
+
+async def test_a_full_ingress_delivers_although_it_is_held() -> None:
+    got: list[int] = []
+    ingress = Ingress(got.append, capacity=10)
+    ingress.hold()
+
+    def produce() -> None:
+        for number in range(100):
+            ingress.put(number)
+
+    await run_in_thread(produce)
+    ingress.release()
+    await delivered(ingress, 100)
+    assert got == list(range(100))
+
+
+async def test_closing_delivers_what_is_held() -> None:
+    got: list[int] = []
+    ingress = Ingress(got.append)
+    ingress.hold()
+    ingress.put(1)
+    ingress.close()
+    await delivered(ingress, 1)
+    assert got == [1]
 
 
 async def test_items_of_each_thread_stay_in_order() -> None:
