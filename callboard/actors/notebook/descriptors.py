@@ -32,6 +32,7 @@ class DescriptorCapture:
     _pipes: dict[int, tuple[int, Channel]] = attrs.field(factory=dict, init=False)
     _decoders: dict[int, codecs.IncrementalDecoder] = attrs.field(factory=dict, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    _poll: select.poll = attrs.field(factory=select.poll, init=False)
     _stop: tuple[int, int] = attrs.field(factory=os.pipe, init=False)
     _thread: threading.Thread | None = attrs.field(default=None, init=False)
 
@@ -45,6 +46,7 @@ class DescriptorCapture:
             os.dup2(writer, target)  # inheritable, as a standard stream has to be
             os.close(writer)
             self._pipes[target] = (reader, channel)
+            self._poll.register(reader, select.POLLIN)
             self._decoders[target] = codecs.getincrementaldecoder("utf-8")("replace")
         self._thread = threading.Thread(target=self._read, name="callboard capture", daemon=True)
         self._thread.start()
@@ -77,8 +79,9 @@ class DescriptorCapture:
         """Hand over all that has been written until now, by this process and by its children."""
         _flush_c()
         with self._lock:
-            for target in self._pipes:
-                self._empty(target)
+            if self._poll.poll(0):
+                for target in self._pipes:
+                    self._empty(target)
 
     def _read(self) -> None:
         readers = [reader for reader, _ in self._pipes.values()]

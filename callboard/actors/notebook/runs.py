@@ -64,6 +64,8 @@ class Runner:
     missing: MissingPackages
     presets: Presets
     failures: CellFailures
+    _run_ids: int = attrs.field(factory=lambda: uuid.uuid4().int >> 1, init=False)
+    """The next id of a run, unlike those of any other kernel. To draw each at random passes the interpreter lock on."""
 
     async def run(self, run: Run, roots: Iterable[CellId], *, owed: Sequence[CellId] = ()) -> None:
         """Run ``roots`` and what follows from them; before that the cells of ``owed`` that this does not take in.
@@ -82,7 +84,8 @@ class Runner:
         book.state = started.state
         if not order and not started.outside:
             return
-        book.run_id = RunId(uuid.uuid4().hex)
+        book.run_id = RunId(f"{self._run_ids:032x}")
+        self._run_ids += 1
         try:
             self._announce(started)
             self._invalidate(started.invalidations, run)
@@ -188,7 +191,7 @@ class Runner:
         shown = self.executor.finish(lambda: self.book.outputs.result(cell.cell_id, value), run)
         if shown.error is not None:
             return shown
-        return attrs.evolve(ended, value=shown.value)
+        return Ended(shown.value, ended.error, ended.interrupted)
 
     def _settle_cell(self, round_: _Round, cell: CellAnalysis, ended: Ended) -> None:
         """Take note of how a cell ended, and tell the page: values, output, console, idle, in this order."""

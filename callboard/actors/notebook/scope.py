@@ -47,6 +47,7 @@ class Scope:
     """Whether elements of the cell may be read: in callbacks and functions, not in the cell itself."""
     threads: set[Thread] = attrs.field(factory=set)
     _made: int = attrs.field(default=0, init=False)
+    _for_callbacks: Scope | None = attrs.field(default=None, init=False)
 
     @property
     def request(self) -> HTTPRequest | None:
@@ -90,8 +91,11 @@ class Scope:
         self.threads.discard(thread)
 
     def for_callback(self) -> Scope:
-        """Make the scope of a callback of the cell's elements; elements made there get ids of their own."""
-        return attrs.evolve(self, prefix=f"{self.cell_id}-{uuid.uuid4().hex[:8]}", reads_own=True)
+        """Return the scope of all callbacks of the cell's elements; elements made there get ids of their own."""
+        if self._for_callbacks is None:
+            prefix = f"{self.cell_id}-{uuid.uuid4().hex[:8]}"
+            self._for_callbacks = attrs.evolve(self, prefix=prefix, reads_own=True)
+        return self._for_callbacks
 
     def for_function(self) -> Scope:
         """Make the scope of a function call: elements made there have a random prefix and not the cell's."""
