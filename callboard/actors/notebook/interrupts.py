@@ -8,6 +8,7 @@ import ctypes
 import inspect
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from types import FrameType, TracebackType
@@ -17,6 +18,12 @@ import attrs
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+_REPEAT = 0.02
+"""Seconds after which a signal that was not heard is sent again."""
+_ECHO = 0.1
+"""Seconds for which a signal may be the echo of one that was repeated when it had just been heard."""
 
 
 class Interruptible(Protocol):
@@ -36,6 +43,9 @@ class Breaker(Protocol):
 
         The strike may still land in here.
         """
+
+    def heard(self) -> bool:
+        """Take note of a signal; whether it is one of this breaker's."""
 
 
 class ThreadBreaker:
@@ -77,20 +87,52 @@ class ThreadBreaker:
         pending, self._pending = self._pending, False
         return pending
 
+    def heard(self) -> bool:
+        """Say that no signal is of this breaker."""
+        return False
+
 
 class SignalBreaker:
-    """Breaks the main thread of a kernel process through SIGINT, so that blocking calls are broken too."""
+    """Breaks the main thread of a kernel process through SIGINT, so that blocking calls are broken too.
+
+    The interpreter hears a signal between two bytecodes, or when it ends a blocking call. One that arrives after the
+    last bytecode and before the call has begun would be heard only when that ends by itself, so it is repeated.
+    """
 
     def __init__(self, thread_id: int) -> None:
         self._thread_id = thread_id
+        self._lock = threading.RLock()
+        self._unheard = False
+        self._insists = False
+        self._repeated_at = -_ECHO
 
     def strike(self) -> None:
         """Send SIGINT to the main thread; the handler of the gate decides what it does there."""
-        signal.pthread_kill(self._thread_id, signal.SIGINT)
+        with self._lock:
+            self._unheard = self._insists = True
+            signal.pthread_kill(self._thread_id, signal.SIGINT)
+        threading.Thread(target=self._insist, name="callboard interrupt", daemon=True).start()
 
     def recall(self) -> bool:
-        """Nothing is taken back: the handler of the gate knows what to do with a signal that comes late."""
+        """Take nothing back, but insist no more: the thread is running Python code and hears of it at once."""
+        self._insists = False
         return False
+
+    def heard(self) -> bool:
+        """Take note of a signal, on the main thread; whether it is one of ours, or the repetition of one."""
+        with self._lock:
+            self._insists = False
+            ours, self._unheard = self._unheard, False
+            return ours or time.monotonic() - self._repeated_at < _ECHO
+
+    def _insist(self) -> None:
+        while True:
+            time.sleep(_REPEAT)
+            with self._lock:
+                if not self._insists:
+                    return
+                self._repeated_at = time.monotonic()
+                signal.pthread_kill(self._thread_id, signal.SIGINT)
 
 
 @attrs.define(eq=False)
@@ -146,8 +188,9 @@ class InterruptGate:
         """
         del signum, frame
         run, self._signalled = self._signalled, None
+        ours = self.breaker is not None and self.breaker.heard()
         if run is None:
-            if self.on_foreign_signal is not None:
+            if not ours and self.on_foreign_signal is not None:
                 self.on_foreign_signal()
         elif self._run is not run:
             self._missed = run
