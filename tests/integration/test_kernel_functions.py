@@ -103,7 +103,9 @@ async def test_a_function_that_is_not_there_is_said_not_to_be_found(
     assert (result.status.code, result.status.title) == ("error", "Function not found")
 
 
-async def test_an_element_made_outside_any_cell_has_no_functions_for_the_page(element: Driver) -> None:
+async def test_an_element_made_outside_any_cell_has_no_functions_for_the_page(
+    element: Driver,
+) -> None:
     await element.run(
         outside="""
 import threading

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from callboard.actors.packages.behaviour import COMMANDS, PackagesBehaviour
+from callboard.actors.packages.behaviour import COMMANDS, PackagesBehaviour, PackagesMessage
 from callboard.actors.packages.managers import MANAGERS
 from callboard.actors.packages.ports import ProcessResult, ProcessRunner
 from callboard.actors.packages.script_metadata import ScriptMetadata
@@ -105,17 +105,17 @@ class System:
     runner: ProcessRunner
     host: FakeHost
     state: PackagesState
-    router: Router[InstallPackagesCommand]
+    router: Router[PackagesMessage]
     told: list[Notification]
     terminal: list[str]
 
-    def post(self, manager: str = "pip", **versions: str) -> Envelope[InstallPackagesCommand]:
+    def post(self, manager: str = "pip", **versions: str) -> Envelope[PackagesMessage]:
         """Post a command; names have ``_`` for ``-``."""
         return self.send({name.replace("_", "-"): each for name, each in versions.items()}, manager)
 
     def send(
         self, versions: dict[str, str], manager: str = "pip"
-    ) -> Envelope[InstallPackagesCommand]:
+    ) -> Envelope[PackagesMessage]:
         """Post a command."""
         return self.router.post(InstallPackagesCommand(manager=manager, versions=versions))
 
@@ -156,9 +156,9 @@ async def packages_system(
     state = PackagesState(MANAGERS[manager])
     metadata = ScriptMetadata(surroundings, runner)
     ledger = Ledger()
-    supervisor: Supervisor[InstallPackagesCommand] = Supervisor(ledger)
-    router: Router[InstallPackagesCommand] = Router(ledger)
-    mailbox: Mailbox[InstallPackagesCommand] = Mailbox("packages", 10)
+    supervisor: Supervisor[PackagesMessage] = Supervisor(ledger)
+    router: Router[PackagesMessage] = Router(ledger)
+    mailbox: Mailbox[PackagesMessage] = Mailbox("packages", 10)
 
     def behaviour() -> PackagesBehaviour:
         return PackagesBehaviour(
