@@ -70,7 +70,11 @@ class OwnedProcess:
             sys.modules["__main__"],
         )
 
+        control = threading.get_ident()
+
         def owner() -> Any:
+            if threading.get_ident() == control:  # the kernel's own log, not the business of a cell
+                return wiring.cell_of_caller()
             return wiring.cell_of_caller() or wiring.running_cell()
 
         def ask(prompt: object = "", /) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -17,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     What a subcommand needs is loaded when it is that subcommand which runs.
     """
+    _open_streams()
     options = make_parser().parse_args(arguments)
     try:
         command = import_module(f"callboard.cli.{options.command}")
@@ -30,3 +32,15 @@ def fail(message: str, status: int = 2) -> int:
     """Say on stderr why the command cannot be carried out; returns the exit status."""
     print(f"callboard: {message}", file=sys.stderr)
     return status
+
+
+def _open_streams() -> None:
+    """Open what of stdin, stdout and stderr the process was started without.
+
+    Or the next file to be opened would be in its place.
+    """
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            assert opened == descriptor  # the lowest one that is free
+            setattr(sys, name, open(opened, mode, encoding="utf-8", closefd=False))  # noqa: SIM115

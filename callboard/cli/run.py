@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 import attrs
@@ -48,7 +49,12 @@ def main(options: Namespace) -> int:
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     pose_as_script(notebook)
     with received_signals() as signals:
-        return run_kernel_process(partial(_run, notebook, dict(options.set), signals, encoding))
+        performance = run_kernel_process(
+            partial(_run, notebook, dict(options.set), signals, encoding)
+        )
+    if performance.unwritable:
+        fail(f"what the notebook shows cannot be written: {performance.unwritable}")
+    return performance.status
 
 
 async def _run(
@@ -57,7 +63,7 @@ async def _run(
     signals: Signals,
     encoding: str,
     process: OwnedProcess,
-) -> int:
+) -> _Performance:
     terminal = Terminal(process.stdout_fd, process.stderr_fd, encoding)
     async with (
         trio.open_nursery() as nursery,
@@ -72,7 +78,7 @@ async def _run(
         nursery.start_soon(_answer, asked, kernel, Keyboard(process.stdin_fd, encoding))
         await performance.play()
         nursery.cancel_scope.cancel()
-    return performance.status
+    return performance
 
 
 @attrs.define(eq=False)
@@ -83,6 +89,8 @@ class _Performance:
     terminal: Terminal
     kernel: Kernel
     questions: trio.MemorySendChannel[bool]
+    unwritable: str = attrs.field(default="", init=False)
+    """Why something could not be printed; empty if everything could, or nobody was there to read it."""
     _status: int = attrs.field(default=0, init=False)
     _ended_by: signal.Signals | None = attrs.field(default=None, init=False)
     _progress: Progress = attrs.field(init=False)
@@ -112,12 +120,11 @@ class _Performance:
                 self._fail(f"callboard: the kernel did not run it: {settlement.reason}")
         await self.kernel.stop()
         self._print()
-        if self._ended_by is signal.SIGPIPE:
-            return
-        for cell_id, output in self._progress.finish():
-            self._show(cell_id, output)
-        if self._ended_by is None:
-            self._look_at_presets()
+        with self._writing():
+            for cell_id, output in self._progress.finish():
+                self._show(cell_id, output)
+            if self._ended_by is None:
+                self._look_at_presets()
 
     async def follow(self) -> None:
         """Print what comes, as it comes."""
@@ -139,9 +146,7 @@ class _Performance:
             self._take(frame.message)
 
     def _take(self, notification: Notification) -> None:
-        if self._ended_by is signal.SIGPIPE:
-            return
-        try:
+        with self._writing():
             match notification:
                 case CellOpNotification():
                     self._take_console(notification)
@@ -154,9 +159,22 @@ class _Performance:
                     self._interrupts += 1
                     if self._interrupts > 1:
                         self._playing.cancel()
-        except BrokenPipeError:
-            self._ended_by = signal.SIGPIPE
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write in this block. What cannot be written ends the run, and nothing more is tried."""
+        try:
+            yield
+        except OSError as error:
+            self.terminal.close()
             self._playing.cancel()
+            self._status = FAILED
+            if isinstance(error, BrokenPipeError):
+                self._ended_by = (
+                    signal.SIGPIPE
+                )  # as if it had ended the process, as it usually does
+            else:
+                self.unwritable = str(error.strerror)
 
     def _take_console(self, op: CellOpNotification) -> None:
         console = op.console

@@ -24,18 +24,19 @@ class Terminal:
     Writing waits for a slow reader: that is what keeps a notebook that prints without end from filling the memory.
 
     Raises:
-        BrokenPipeError: nobody reads stdout any more.
+        OSError: that is not possible, such as `BrokenPipeError`: nobody reads any more.
     """
 
     stdout: int
     stderr: int
     encoding: str = "utf-8"
+    _closed: bool = attrs.field(default=False, init=False)
     _mid_line: dict[Channel, bool] = attrs.field(factory=dict, init=False)
     _markdown: Callable[[str], str] | None = attrs.field(default=None, init=False)
 
     def write(self, channel: Channel, text: str) -> None:
         """Write text as it is."""
-        if not text:
+        if not text or self._closed:
             return
         self._mid_line[channel] = not text.endswith("\n")
         data = memoryview(text.encode(self.encoding, "backslashreplace"))
@@ -45,6 +46,10 @@ class Terminal:
                 data = data[os.write(descriptor, data) :]
             except BlockingIOError:  # somebody else made it so; it is theirs as well
                 select.select([], [descriptor], [])
+
+    def close(self) -> None:
+        """Write nothing any more; the descriptors stay open."""
+        self._closed = True
 
     def write_line(self, channel: Channel, text: str) -> None:
         """Write text on lines of its own."""

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import PATIENCE, Line, command, console, op, printed, run, settled, started
+from tests.cli.processes import (
+    PATIENCE,
+    Line,
+    command,
+    console,
+    environment,
+    op,
+    printed,
+    run,
+    settled,
+    started,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -245,6 +257,35 @@ async def test_a_client_that_has_gone_ends_the_process() -> None:
         await kernel.process.stdout.aclose()
         await kernel.execute(a="2")
         assert await kernel.wait() == 0
+
+
+async def test_the_log_of_the_kernel_goes_to_stderr_and_to_no_cell() -> None:
+    tick = {"type": "update-ui-element", "objectIds": [], "values": [], "token": ""}
+    async with started("kernel", "--stdio") as kernel:
+        await kernel.execute(a="1")
+        await kernel.until(settled("execute-cells"))
+        await kernel.send(tick)
+        await kernel.until(settled("update-ui-element"))
+        await kernel.error_text("empty token")
+        await kernel.end_input()
+        await kernel.rest()
+    assert console(kernel.heard, "stderr") == ""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_not_there_is_as_if_it_were_empty(closed: str, tmp_path: Path) -> None:
+    """Whatever is opened first must not take its place."""
+    out = tmp_path / "out"
+    code = f"open({str(out)!r}, 'w').write('ran')"
+    line = {"type": "execute-cells", "cellIds": ["a"], "codes": [code]}
+    given = tmp_path / "in"
+    given.write_text(json.dumps(line) + "\n")
+    shell = f"{shlex.join(command('kernel', '--stdio'))} < {given} {closed}"
+    ran = subprocess.run(
+        ["sh", "-c", shell], check=False, capture_output=True, timeout=PATIENCE, env=environment()
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert out.exists() == ("<&-" not in closed)
 
 
 def test_the_streams_are_as_blocking_at_the_end_as_before() -> None:

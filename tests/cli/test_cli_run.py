@@ -243,6 +243,20 @@ async def test_a_reader_that_has_gone_ends_the_run(tmp_path: Path) -> None:
         assert await running.wait() == 128 + signal.SIGPIPE
 
 
+def test_what_cannot_be_written_ends_the_run_and_says_so(notebook: Path) -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            command("run", notebook),
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+    assert ran.returncode == 1
+    assert "callboard: what the notebook shows cannot be written: No space" in ran.stderr
+
+
 def test_a_password_is_not_echoed(tmp_path: Path) -> None:
     path = tmp_path / "nb.py"
     path.write_text("import getpass\nlen(getpass.getpass('word? '))")
