@@ -15,7 +15,7 @@ IDENTITY := import sys; print(sys.base_prefix, sys.version)
 BENCHMARKS := actors scale drag
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check format bench bench-marimo compat pin clean
+.PHONY: help demo test quick soak check format bench bench-marimo compat pin clean
 
 help:  ## what each target does
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
@@ -28,6 +28,9 @@ test: check  ## everything CI runs: check, then every test
 
 quick: $(DEV)  ## the tests that take milliseconds
 	@$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+soak: $(DEV)  ## simulate ten thousand seeds, each a kernel with faults; more with ARGS='--seeds N'
+	@$(BIN)/callboard simulate --seeds 10000 $(ARGS)
 
 check: $(DEV)  ## lint, formatting, types, import rules
 	@$(BIN)/ruff check

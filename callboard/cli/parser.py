@@ -57,6 +57,21 @@ exit status:
 """
 
 
+_SIMULATE = """\
+Run a whole kernel on virtual time, once for each seed, and look whether every promise is kept.
+
+A seed decides on a notebook, on what clients do with it, on the faults that happen meanwhile and on the
+order in which tasks run. All of that is repeated exactly by --replay, which prints it with a timeline.
+"""
+_SIMULATE_STATUS = """\
+exit status:
+  0    every promise was kept
+  1    one was broken; what led to it is printed
+  2    bad usage
+  130  Ctrl-C
+"""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(
@@ -76,6 +91,9 @@ def make_parser() -> argparse.ArgumentParser:
         )
     )
     _demo(_command(commands, "demo", "drag a slider while a package installs", _DEMO, _DEMO_STATUS))
+    _simulate(
+        _command(commands, "simulate", "look for broken promises", _SIMULATE, _SIMULATE_STATUS)
+    )
     return parser
 
 
@@ -139,6 +157,36 @@ def _demo(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print the figures as one JSON object instead"
     )
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the final view into FILE")
+
+
+def _simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seeds", type=_count, default=100, metavar="N", help="how many seeds (default: 100)"
+    )
+    parser.add_argument(
+        "--first", type=int, default=0, metavar="SEED", help="the seed to begin with (default: 0)"
+    )
+    parser.add_argument("--replay", type=int, metavar="SEED", help="show one seed in full")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the faults to put in, instead of those the seed decides on; repeatable",
+    )
+    parser.add_argument(
+        "--failures",
+        type=_count,
+        default=3,
+        metavar="N",
+        help="give up after so many failed seeds (default: 3)",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def _assignment(text: str) -> tuple[str, object]:

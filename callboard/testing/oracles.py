@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 
 from callboard.messages.commands import (
+    COMMANDS,
+    InvokeFunctionCommand,
     ModelCommand,
     ModelCustomMessage,
     UpdateUIElementCommand,
@@ -23,7 +25,7 @@ from callboard.messages.notifications import (
 )
 from callboard.messages.payloads import InterruptionError
 from callboard.messages.replies import command_id, finishes
-from callboard.runtime import Outcome
+from callboard.runtime import Outcome, Settlement
 from callboard.testing.record import Posted, Reading, Record
 
 Oracle = Callable[[Record], Iterator[str]]
@@ -45,42 +47,30 @@ def conservation(record: Record) -> Iterator[str]:
     kernel = record._kernel
     if kernel is not None and not kernel.ledger.balanced:
         yield f"the ledger is out of balance by {kernel.ledger.in_flight}"
-    expected = Counter(
-        (command_tag(posted.command), command_id(posted.command), str(posted.envelope.outcome))
-        for posted in record.posted
-    )
+    ended = [one for one in record.settlements if type(one.message) in COMMANDS]
+    expected = Counter((command_tag(one.message), _id(one), str(one.outcome)) for one in ended)
     told = Counter(
         (message.type, message.id, message.outcome)
         for message in _messages(record, CommandSettledNotification)
     )
-    for key in expected.keys() | told.keys():
-        # The kernel installs what cells miss by itself, so there may be more of those.
-        if expected[key] > told[key] or (
-            expected[key] < told[key] and key[0] != "install-packages"
-        ):
+    for key in sorted(expected.keys() | told.keys(), key=str):
+        if expected[key] != told[key]:
             yield f"command-settled {key} was told {told[key]} times, not {expected[key]}"
-    yield from _replies(record)
-
-
-def _replies(record: Record) -> Iterator[str]:
-    calls = Counter(
-        command_id(posted.command)
-        for posted in record.posted
-        if command_tag(posted.command) == "invoke-function"
-    )
+    calls = Counter(_id(one) for one in ended if type(one.message) is InvokeFunctionCommand)
     results = Counter(
-        message.function_call_id for message in _messages(record, FunctionCallResultNotification)
+        str(message.function_call_id)
+        for message in _messages(record, FunctionCallResultNotification)
     )
-    for call in calls.keys() | results.keys():
-        if calls[call] != results[str(call)]:
-            yield f"function call {call} got {results[str(call)]} replies, not {calls[call]}"
-    ends = sum(
-        finishes(type(posted.command)) and posted.envelope.outcome is not Outcome.SUPERSEDED
-        for posted in record.posted
+    for call in sorted(calls.keys() | results.keys(), key=str):
+        if calls[call] != results[call]:  # type: ignore[index]
+            yield f"function call {call} got {results[call]} replies, not {calls[call]}"  # type: ignore[index]
+    wanted = sum(
+        finishes(type(one.message)) and one.outcome is not Outcome.SUPERSEDED  # type: ignore[arg-type]
+        for one in ended
     )
-    told = len(_messages(record, CompletedRunNotification))
-    if told < ends:
-        yield f"completed-run was told {told} times for {ends} commands"
+    told_ends = len(_messages(record, CompletedRunNotification))
+    if told_ends < wanted:
+        yield f"completed-run was told {told_ends} times for {wanted} commands"
 
 
 def order(record: Record) -> Iterator[str]:
@@ -249,6 +239,10 @@ def _is_tick(posted: Posted) -> bool:
     if isinstance(command, ModelCommand):
         return not isinstance(command.message, ModelCustomMessage)
     return isinstance(command, UpdateUIElementCommand)
+
+
+def _id(settlement: Settlement) -> str | None:
+    return command_id(settlement.message)  # type: ignore[arg-type]
 
 
 def _what(posted: Posted) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 _RANDOM = re.compile(
     r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b|(?<=-)[0-9a-f]{8}(?=-\d)"
+    r"|(?<=<kernel )[0-9a-f]{6}(?= cell )|(?<=&lt;kernel )[0-9a-f]{6}(?= cell )"
 )
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 _WHEN = re.compile(r'"timestamp":[0-9.e+-]+')

@@ -126,7 +126,7 @@ class _Suffering:
         await self.inner.on_start(context)
 
     async def handle(self, envelope: Envelope[Any]) -> None:
-        handling: Coroutine[Any, Any, None] | None = None
+        cancelled: Fault | None = None
         late: Fault | None = None
         faults = self.faults
         due = faults.due(Point.HANDLER, self.domain)
@@ -149,10 +149,13 @@ class _Suffering:
                 faults.fire(fault)
                 pass_time(BLOCK)
             elif fault.name == "cancel-at-checkpoint":
-                handling = self._cancelled_at(fault, envelope)
+                cancelled = fault
         for fault in faults.triggered(self.domain):
             self._raise(fault)
-        await (handling or self.inner.handle(envelope))
+        if cancelled is None:
+            await self.inner.handle(envelope)
+        else:
+            await self._cancelled_at(cancelled, envelope)
         if late is not None:
             self._raise(late)
 

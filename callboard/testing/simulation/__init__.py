@@ -1,6 +1,7 @@
 """Deterministic simulation: a whole kernel on virtual time, in an order that a seed decides."""
 
 from callboard.testing.simulation.cells import SimulatedSurroundings
+from callboard.testing.simulation.explore import SeedFailed, explore
 from callboard.testing.simulation.installer import SimulatedInstaller
 from callboard.testing.simulation.run import Result, Scenario, simulate
 from callboard.testing.simulation.scheduler import (
@@ -11,6 +12,7 @@ from callboard.testing.simulation.scheduler import (
     virtual_clock,
 )
 from callboard.testing.simulation.serial import NotebookValues, run_serially
+from callboard.testing.simulation.world import World, open_world
 
 __all__ = [
     "CannotSimulate",
@@ -18,8 +20,12 @@ __all__ = [
     "Result",
     "Scenario",
     "Schedule",
+    "SeedFailed",
     "SimulatedInstaller",
     "SimulatedSurroundings",
+    "World",
+    "explore",
+    "open_world",
     "run_seeded",
     "run_serially",
     "seeded_scheduling",

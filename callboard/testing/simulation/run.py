@@ -9,35 +9,28 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from math import inf
 from random import Random
-from types import MappingProxyType
-from typing import Any
 
 import attrs
 import trio
 import trio.testing
 
 from callboard.actors.host import HostError
-from callboard.actors.notebook.settings import Settings
-from callboard.actors.packages.surroundings import Surroundings as PackagesEnvironment
-from callboard.kernel import Kernel, Outside, open_kernel
 from callboard.messages.commands import (
     Command,
     DeleteCellCommand,
     ExecuteCellsCommand,
     StopKernelCommand,
-    SyncGraphCommand,
     UpdateCellConfigCommand,
     UpdateUserConfigCommand,
 )
+from callboard.messages.ids import CellId
 from callboard.messages.notifications import AlertNotification
-from callboard.runtime import ActorState, Envelope, Lagged, Outcome
+from callboard.messages.payloads import CellConfigPatch
+from callboard.runtime import Lagged, Outcome
 from callboard.testing import oracles
-from callboard.testing.faults import Fault, FaultPlan, Faults
+from callboard.testing.faults import FaultPlan
 from callboard.testing.record import Reading, Record
-from callboard.testing.simulation.cells import SimulatedSurroundings
-from callboard.testing.simulation.installer import SimulatedInstaller
 from callboard.testing.simulation.scheduler import Schedule, run_seeded
 from callboard.testing.simulation.serial import NotebookValues, run_serially
 from callboard.testing.simulation.steps import (
@@ -50,15 +43,11 @@ from callboard.testing.simulation.steps import (
     Step,
     Withdraw,
 )
-from callboard.testing.simulation.workload import Author, Workload
+from callboard.testing.simulation.workload import CELLS, Author, Workload
+from callboard.testing.simulation.world import SECRET, World, open_world
 from callboard.testing.trace import Trace
 
-SECRET = "canary-3f9c2b71d84e"  # noqa: S105
-LIVENESS = 180.0
-"""Virtual seconds within which everything has to be quiet and up once nothing disturbs any more."""
-DRAIN, KILL = 5.0, 5.0
 _PHASE = 3.0
-_EPOCH = 1_700_000_000.0
 _ON_CELLS = ("notebook", "ui", "functions")
 
 
@@ -158,9 +147,6 @@ class _Run:
 
     scenario: Scenario
     record: Record = attrs.field(factory=Record)
-    violations: list[str] = attrs.field(factory=list)
-    wall_offset: float = _EPOCH
-    latest_offset: float = _EPOCH
     readers: dict[str, trio.CancelScope] = attrs.field(factory=dict)
     begun: set[str] = attrs.field(factory=set)
     """The faults of clients that have begun."""
@@ -169,81 +155,28 @@ class _Run:
     installed: frozenset[str] = frozenset()
     healed: list[Command] = attrs.field(factory=list)
     seconds: float = 0.0
-    kernel: Kernel = attrs.field(init=False)
-    faults: Faults = attrs.field(init=False)
-    nursery: trio.Nursery = attrs.field(init=False)
+    world: World = attrs.field(init=False)
 
     async def main(self) -> _Run:
-        faults = self.faults = Faults(self.scenario.plan, self._on_fire)
-        rng = Random(f"world {self.scenario.seed}")
-        installer = SimulatedInstaller(rng, faults, SECRET)
-        outside = Outside(
-            processes=installer,
-            rng=rng,
-            wall_clock=self.wall_clock,
-            around=lambda domain: faults.around(self.record.around(domain)),
-        )
-        tasks = _tasks()
-        try:
-            with installer.importable():
-                await self._with_kernel(outside, installer)
-        except* Exception as group:
-            self.violations.append(f"crash: the kernel raised {group.exceptions!r}")
-        for _ in range(3):
-            await trio.testing.wait_all_tasks_blocked()
-        self.violations += [f"leak: task {name}" for name in sorted(_tasks() - tasks)]
-        if installer.running:
-            self.violations.append(f"leak: {installer.running} programs still run")
-        self.seconds = trio.current_time()
-        return self
-
-    async def _with_kernel(self, outside: Outside, installer: SimulatedInstaller) -> None:
+        """Play both phases."""
         scenario, record = self.scenario, self.record
-        async with open_kernel(
-            settings=Settings(),
-            surroundings=SimulatedSurroundings(),
-            packages=_environment(),
-            outside=outside,
-            drain=DRAIN,
-            kill=KILL,
-        ) as kernel:
-            self.kernel = kernel
-            record.attach(kernel)
-            async with trio.open_nursery() as nursery:
-                self.nursery = nursery
-                nursery.start_soon(record.listen)
-                self.post("ann", scenario.workload.notebook)
-                await self._play(scenario.workload.steps)
-                self.faults.end()
-                # Put right; behind the last interrupt, it would have cells refused as interrupted.
-                self.wall_offset = self.latest_offset
-                record.add("phase", "nothing disturbs any more")
-                if not await self._settle():
-                    nursery.cancel_scope.cancel()
-                    return
-                self.first = NotebookValues.of(kernel)
+        async with open_world(scenario.seed, scenario.plan, record) as self.world:
+            world = self.world
+            world.post(scenario.workload.notebook)
+            await self._play(scenario.workload.steps)
+            record.add("phase", "nothing disturbs any more")
+            if await world.settle():
+                self.first = NotebookValues.of(world.kernel)
                 record.phase = 2
                 if not self._comparable():
-                    await self._heal(installer)
+                    await self._heal()
                 await self._play(scenario.calm)
-                if await self._settle():
-                    self.last = NotebookValues.of(kernel)
-                nursery.cancel_scope.cancel()
-            record.finish()
-            self.post("ann", StopKernelCommand())
-            await kernel.wait_stop_requested()
-            started = trio.current_time()
-            record.report = await kernel.stop()
-            self._look_at_stop(trio.current_time() - started)
-            record._catch_up()
-
-    def wall_clock(self) -> float:
-        return self.wall_offset + trio.current_time()
-
-    def post(self, client: str, command: Command, timeout: float = inf) -> Envelope[Any]:
-        if isinstance(command, ExecuteCellsCommand | SyncGraphCommand):
-            command = attrs.evolve(command, timestamp=self.wall_clock())
-        return self.record.post(client, command, timeout=timeout)
+                if await world.settle():
+                    self.last = NotebookValues.of(world.kernel)
+                world.post(StopKernelCommand())
+                await world.kernel.wait_stop_requested()
+        self.seconds = trio.current_time()
+        return self
 
     async def _play(self, steps: Iterable[Step]) -> None:
         began = trio.current_time()
@@ -259,32 +192,32 @@ class _Run:
             self.record.add("step", f"{step.client}: {step.act}")
             if step.fault and step.fault not in self.begun:
                 self.begun.add(step.fault)
-                self.faults.fired[step.fault] += 1
+                self.world.faults.fired[step.fault] += 1
             self._act(step)
 
     def _act(self, step: Step) -> None:
-        act, kernel, record = step.act, self.kernel, self.record
+        act, world = step.act, self.world
         if isinstance(act, Send):
             for _ in range(act.times):
-                self.post(step.client, act.command, act.timeout)
+                world.post(act.command, client=step.client, timeout=act.timeout)
         elif isinstance(act, Interrupt):
             for _ in range(act.times):
-                record.interrupt(self.wall_clock())
+                world.interrupt()
         elif isinstance(act, Withdraw):
-            open_ones = [one.envelope for one in record.posted if not one.envelope.settled]
+            posted = [one.envelope for one in self.record.posted]
+            open_ones = [envelope for envelope in posted if not envelope.settled]
             if act.nth < len(open_ones):
-                kernel.cancel(open_ones[-1 - act.nth])
+                world.kernel.cancel(open_ones[-1 - act.nth])
         elif isinstance(act, Follow):
             self._follow(act)
         elif isinstance(act, Leave):
             if act.name in self.readers:
                 self.readers.pop(act.name).cancel()
         elif isinstance(act, Publish):
-            kernel.publish(AlertNotification(title=_Unencodable(), description="", variant=None))  # type: ignore[arg-type]
+            world.kernel.publish(AlertNotification(_Unencodable(), "", None))  # type: ignore[arg-type]
         else:
             assert isinstance(act, JumpClock)
-            self.wall_offset += act.seconds
-            self.latest_offset = max(self.latest_offset, self.wall_offset)
+            world.clock.jump(act.seconds)
 
     def _follow(self, act: Follow) -> None:
         if act.name in self.readers:
@@ -294,9 +227,10 @@ class _Run:
             earlier = [one for one in self.record.readings if one.name == act.name and one.frames]
             since = earlier[-1].frames[-1].seq if earlier else 0
         scope = self.readers[act.name] = trio.CancelScope()
-        kernel = self.kernel
-        subscription = kernel.subscribe(since=since, max_buffer=act.max_buffer, name=act.name)
-        reading = Reading(act.name, since, kernel._broadcaster.last_seq, act.pause)
+        subscription = self.world.kernel.subscribe(
+            since=since, max_buffer=act.max_buffer, name=act.name
+        )
+        reading = Reading(act.name, since, self.record.last_seq, act.pause)
         reading.resynced = subscription.resynced
         self.record.readings.append(reading)
 
@@ -310,29 +244,7 @@ class _Run:
                     reading.lagged = error
             reading.ended = True
 
-        self.nursery.start_soon(read, name=f"reader {act.name}")
-
-    async def _settle(self) -> bool:
-        """Wait until all is quiet and up; within bounds."""
-        with trio.move_on_after(LIVENESS) as scope:
-            await self.kernel.wait_idle()
-            while not self._up():  # noqa: ASYNC110 (there is no event for all of them)
-                await trio.sleep(1)
-            await self.kernel.wait_idle()
-        if scope.cancelled_caught:
-            open_ones = [
-                str(one.envelope) for one in self.record.posted if not one.envelope.settled
-            ]
-            states = {name: str(state) for name, state in self._states().items()}
-            self.violations.append(f"liveness: not quiet after {LIVENESS} s: {open_ones}, {states}")
-        return not scope.cancelled_caught
-
-    def _states(self) -> dict[str, ActorState]:
-        supervisor = self.kernel._supervisor
-        return {name: supervisor.state(name) for name in supervisor.names}
-
-    def _up(self) -> bool:
-        return all(state is ActorState.RUNNING for state in self._states().values())
+        self.world.nursery.start_soon(read, name=f"reader {act.name}")
 
     def _comparable(self) -> bool:
         """Tell whether all that was accepted in the first phase was carried out whole."""
@@ -345,38 +257,30 @@ class _Run:
             for settlement in self.record.settlements
         )
 
-    async def _heal(self, installer: SimulatedInstaller) -> None:
+    async def _heal(self) -> None:
         """Bring the notebook into a state that does not depend on what the disturbances hit."""
         cells = self.scenario.everything.cell_ids
-        graph = self.kernel._parts.engine.book.state.graph
+        graph = self.world.kernel._parts.engine.book.state.graph
         extra = [cell for cell in sorted(graph.cells) if cell not in cells]
-        self.installed = frozenset(installer.installed)
-        enabled = {cell: {"disabled": False} for cell in [*cells, *extra, *_all_cells()]}
+        self.installed = frozenset(self.world.installer.installed)
+        enabled: dict[CellId, CellConfigPatch] = {
+            CellId(cell): {"disabled": False}
+            for cell in (*cells, *extra, *(f"c{number}" for number in range(CELLS)))
+        }
         self.healed = [
             UpdateUserConfigCommand({"runtime": {"on_cell_change": "autorun"}}),
-            UpdateCellConfigCommand(enabled),  # type: ignore[arg-type]
+            UpdateCellConfigCommand(enabled),
             *(DeleteCellCommand(cell) for cell in extra),
             self.scenario.everything,
         ]
         self.record.add("phase", "the notebook is run from its beginning")
         for command in self.healed:
-            await self.post("ann", command).wait()
-
-    def _look_at_stop(self, seconds: float) -> None:
-        report = self.record.report
-        assert report is not None
-        if seconds > DRAIN + KILL + 0.001:
-            self.violations.append(f"stop: it took {seconds} s")
-        stalled = {
-            fault.domain for fault in self.scenario.plan.faults if fault.name == "shielded-stall"
-        }
-        if set(report.unfinished) - stalled:
-            self.violations.append(f"stop: {report.unfinished} did not end")
+            await self.world.post(command).wait()
 
     def judge(self, schedule: Schedule, leaks: list[str]) -> Result:
         """Ask every oracle; here, since a serial run is a trio run of its own."""
         record, scenario = self.record, self.scenario
-        found = [*self.violations, *oracles.violations(record), *leaks]
+        found = [*self.world.violations, *oracles.violations(record), *leaks]
         aimed_at = {fault.domain for fault in scenario.plan.faults}
         found += [f"isolated: {text}" for text in oracles.isolated(record, aimed_at)]
         found += [f"secret: {text}" for text in oracles.without_secret(record, SECRET)]
@@ -402,7 +306,7 @@ class _Run:
             schedule,
             record.trace,
             record,
-            self.faults.fired,
+            self.world.faults.fired,
             tuple(found),
             self.seconds,
             compared,
@@ -417,38 +321,12 @@ class _Run:
             and not isinstance(posted.command, StopKernelCommand)
         ]
 
-    def _on_fire(self, fault: Fault) -> None:
-        self.record.add("fault", str(fault))
-
 
 class _Unencodable:
     """Nothing that can be encoded."""
 
     def __repr__(self) -> str:
         raise RuntimeError("no text either")
-
-
-def _all_cells() -> list[str]:
-    return [f"c{number}" for number in range(8)]
-
-
-def _environment() -> PackagesEnvironment:
-    environ = MappingProxyType({"PIP_INDEX_URL": f"https://somebody:{SECRET}@index.invalid/simple"})
-    return PackagesEnvironment(
-        interpreter="/simulated/python", environ=environ, cwd="/simulated", which=lambda name: None
-    )
-
-
-def _tasks() -> set[str]:
-    """Name every task of this trio run."""
-    names: Counter[str] = Counter()
-    root = trio.lowlevel.current_root_task()
-    stack = [] if root is None else [root]
-    while stack:
-        task = stack.pop()
-        names[task.name] += 1
-        stack += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-    return {f"{name} ({number})" for name, count in names.items() for number in range(count)}
 
 
 def _resources() -> dict[str, set[str]]:

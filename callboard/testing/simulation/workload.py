@@ -66,6 +66,8 @@ from callboard.testing.simulation.steps import (
 )
 
 SLIDERS = 3
+CELLS = 8
+"""Cells are called ``c0`` and so on; so many names there are."""
 STOP = 1000
 """Sliders go from 0 to here."""
 _SETUP = CellId("imports")
@@ -281,19 +283,19 @@ class Author:
         return "\n".join(lines)
 
     def _edit(self) -> Command:
-        numbers = self.rng.sample(range(8), self.rng.choice((1, 1, 2)))
+        numbers = self.rng.sample(range(CELLS), self.rng.choice((1, 1, 2)))
         for number in numbers:
             self.codes[CellId(f"c{number}")] = self._code(number)
         cells = [CellId(f"c{number}") for number in numbers]
         return ExecuteCellsCommand(cells, [self.codes[cell] for cell in cells], timestamp=0)
 
     def _delete(self) -> Command:
-        cell = CellId(f"c{self.rng.randrange(8)}")
+        cell = CellId(f"c{self.rng.randrange(CELLS)}")
         self.codes.pop(cell, None)
         return DeleteCellCommand(cell)
 
     def _sync(self) -> Command:
-        number = self.rng.randrange(8)
+        number = self.rng.randrange(CELLS)
         changed = CellId(f"c{number}")
         self.codes[changed] = self._code(number)
         gone = [cell for cell in self.codes if cell[0] == "c" and self.rng.random() < 0.1]
@@ -303,7 +305,7 @@ class Author:
         return SyncGraphCommand(dict(self.codes), runs, gone, timestamp=0)
 
     def _configure(self) -> Command:
-        cell = CellId(f"c{self.rng.randrange(8)}")
+        cell = CellId(f"c{self.rng.randrange(CELLS)}")
         return UpdateCellConfigCommand({cell: {"disabled": self.rng.random() < 0.4}})
 
     def _settings(self) -> Command:
