@@ -27,7 +27,8 @@ class CellThread:
     must not raise; what one lets out all the same is logged.
     """
 
-    _loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.new_event_loop, init=False)
+    _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
+    _making: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _jobs: collections.deque[Job] = attrs.field(factory=collections.deque, init=False)
     _busy: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     _thread: threading.Thread | None = attrs.field(default=None, init=False)
@@ -46,8 +47,11 @@ class CellThread:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that user code sees as the running one."""
-        return self._loop
+        """The loop that user code sees as the running one; made when it is first wanted."""
+        with self._making:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+            return self._loop
 
     def start(self, name: str = "callboard cells") -> None:
         """Run the loop on a daemon thread: user code that ignores every interrupt must not keep a process alive."""
@@ -58,22 +62,22 @@ class CellThread:
     def run_here(self) -> None:
         """Run the loop on the calling thread until ``stop``; leftover background tasks are cancelled at the end."""
         self._ident = threading.get_ident()
-        asyncio.set_event_loop(self._loop)
-        self._loop.call_soon(self._started.set)
+        loop = self.loop
+        asyncio.set_event_loop(loop)
+        loop.call_soon(self._started.set)
         while not self._stopping:
             # asyncio lets SystemExit and KeyboardInterrupt of any callback end the loop. A background task of user
             # code that raises one ends itself, not the kernel.
             with contextlib.suppress(SystemExit, KeyboardInterrupt):
-                self._loop.run_forever()
-        self._close()
+                loop.run_forever()
+        self._close(loop)
 
     def submit(self, job: Job) -> None:
         """Queue a job; safe from any thread, returns at once. After ``stop`` the job is dropped."""
         self._jobs.append(job)
-        with contextlib.suppress(
-            RuntimeError
-        ):  # the loop is closed: nobody waits for jobs any more
-            self._loop.call_soon_threadsafe(self._next)
+        # Once the loop is closed nobody waits for jobs any more.
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._next)
 
     def stop(self, timeout: float = 1.0) -> bool:
         """End the loop after the job in hand, waiting at most ``timeout`` seconds for a thread of our own.
@@ -81,8 +85,9 @@ class CellThread:
         Returns whether the thread has ended. Not to be called on the cell thread itself.
         """
         self._stopping = True
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._loop.stop)
         if self._thread is None:
             return True
         self._thread.join(timeout)
@@ -94,7 +99,7 @@ class CellThread:
 
     def _next(self) -> None:
         if self._busy is None and self._jobs:
-            self._busy = self._loop.create_task(
+            self._busy = self.loop.create_task(
                 self._run(self._jobs.popleft()), context=self.context
             )
 
@@ -107,16 +112,16 @@ class CellThread:
             self._busy = None
             self._next()
 
-    def _close(self) -> None:
+    def _close(self, loop: asyncio.AbstractEventLoop) -> None:
         self._jobs.clear()
-        tasks = asyncio.all_tasks(self._loop)
+        tasks = asyncio.all_tasks(loop)
         for task in tasks:
             task.cancel()
         with contextlib.suppress(BaseException):
-            self._loop.run_until_complete(asyncio.wait(tasks, timeout=0.5) if tasks else _nothing())
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            loop.run_until_complete(asyncio.wait(tasks, timeout=0.5) if tasks else _nothing())
+            loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
-        self._loop.close()
+        loop.close()
 
 
 async def _nothing() -> None:
