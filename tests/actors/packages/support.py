@@ -113,9 +113,7 @@ class System:
         """Post a command; names have ``_`` for ``-``."""
         return self.send({name.replace("_", "-"): each for name, each in versions.items()}, manager)
 
-    def send(
-        self, versions: dict[str, str], manager: str = "pip"
-    ) -> Envelope[PackagesMessage]:
+    def send(self, versions: dict[str, str], manager: str = "pip") -> Envelope[PackagesMessage]:
         """Post a command."""
         return self.router.post(InstallPackagesCommand(manager=manager, versions=versions))
 
