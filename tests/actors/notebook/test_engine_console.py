@@ -34,7 +34,7 @@ class Told:
 
     @property
     def items(self) -> list[tuple[str, str, str]]:
-        told = []
+        told: list[tuple[str, str, str]] = []
         for op in self.ops:
             console = op.console if isinstance(op.console, list) else [op.console]
             told += [(op.cell_id, item.channel, str(item.data)) for item in console if item]
