@@ -90,9 +90,11 @@ def _last_value(figures: Iterable[Figures]) -> Verdict:
 def _undisturbed(figures: Figures, idle: Figures) -> Verdict:
     requirement = f"{figures.scenario.name}: p99 within {DISTURBED} x idle"
     waits = figures.waits()
-    if not waits:
-        answers = ", ".join(str(answer) for answer in figures.results[0].answers)
-        return Verdict(requirement, f"nothing was disturbed: {answers}", met=False)
+    failed = [
+        str(answer) for result in figures.results for answer in result.answers if answer.failure
+    ]
+    if failed or not waits:
+        return Verdict(requirement, ", ".join(["nothing was disturbed", *failed[:1]]), met=False)
     here, there = percentile(waits, 0.99), percentile(idle.waits(), 0.99)
     ratios = Spread.of(
         disturbed / undisturbed
@@ -136,7 +138,7 @@ def _answers_meanwhile(figures: Figures) -> Verdict:
     late = [
         answer
         for answer in answers
-        if answer.answered is None or answer.answered - answer.sent > MEANWHILE
+        if answer.failure or answer.answered is None or answer.answered - answer.sent > MEANWHILE
     ]
     return Verdict(
         f"{figures.scenario.name}: other domains answer within {MEANWHILE * 1000:.0f} ms",

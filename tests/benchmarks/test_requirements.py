@@ -83,3 +83,5 @@ def test_other_domains_have_to_answer_while_a_cell_runs() -> None:
     prompt, late = Answer("list-secret-keys", 1.0, 1.05), Answer("list-secret-keys", 1.0, 5.0)
     assert met(played(BUSY, [0.1], answers=[busy, prompt]))["other doma"]
     assert not met(played(BUSY, [0.1], answers=[busy, late]))["other doma"]
+    refused = Answer("list-secret-keys", 1.0, 1.05, "rejected: no such domain")
+    assert not met(played(BUSY, [0.1], answers=[busy, refused]))["other doma"]
