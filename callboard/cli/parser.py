@@ -168,6 +168,11 @@ def _simulate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--replay", type=int, metavar="SEED", help="show one seed in full")
     parser.add_argument(
+        "--shrink",
+        action="store_true",
+        help="with --replay: leave out whatever a failure does not need (takes a minute)",
+    )
+    parser.add_argument(
         "--fault",
         action="append",
         default=[],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def main(options: argparse.Namespace) -> int:
     """Run seeds one after another; 1 if a promise was broken."""
     from callboard.testing.faults import FaultPlan
-    from callboard.testing.simulation import simulate
+    from callboard.testing.simulation import shrink, simulate
 
     try:
         plan = FaultPlan.of(*options.fault) if options.fault else None
@@ -29,6 +29,8 @@ def main(options: argparse.Namespace) -> int:
         return fail(str(error))
     if options.replay is not None:
         result = simulate(options.replay, plan=plan)
+        if options.shrink and not result.passed:
+            result = shrink(result)
         print(result)
         print(f"fired: {_counts(result.fired)}")
         return _verdict([result] if not result.passed else [])

@@ -73,6 +73,19 @@ def conservation(record: Record) -> Iterator[str]:
         yield f"completed-run was told {told_ends} times for {wanted} commands"
 
 
+def unnoticed(record: Record) -> Iterator[str]:
+    """Nothing went wrong where errors are only counted."""
+    kernel = record._kernel
+    if kernel is None:
+        return
+    ledger, ingress = kernel.ledger, kernel._parts.ingress
+    for place in (kernel._supervisor, ledger, ledger.dead_letters):
+        if place.listener_errors:
+            yield f"listeners of {type(place).__name__} raised {place.listener_errors} times"
+    if ingress.errors:
+        yield f"the ingress failed {ingress.errors} times: {ingress.last_error!r}"
+
+
 def order(record: Record) -> Iterator[str]:
     """A domain handles what it is sent in posting order, and no tick passes a custom message."""
     last: dict[str, int] = {}
@@ -218,6 +231,7 @@ def without_secret(record: Record, secret: str) -> Iterator[str]:
 
 EVERY_RUN: tuple[Oracle, ...] = (
     conservation,
+    unnoticed,
     order,
     one_at_a_time,
     handled_once,

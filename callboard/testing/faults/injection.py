@@ -46,6 +46,8 @@ class Faults:
     """How often each fault struck."""
     over: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set once no fault strikes any more."""
+    stopping: bool = attrs.field(default=False, init=False)
+    """To be set when the kernel is about to stop: what strikes at the last ``on_stop`` waits for it."""
     _passages: Counter[int] = attrs.field(factory=Counter, init=False)
     _armed: Counter[int] = attrs.field(factory=Counter, init=False)
     _poison: dict[int, object] = attrs.field(factory=dict, init=False)
@@ -161,9 +163,8 @@ class _Suffering:
 
     async def on_stop(self) -> None:
         for fault in self.faults.plan.at(Point.STOP):
-            # It strikes at the end, when the others are over.
             mine = fault.name == "shielded-stall" and fault.domain == self.domain
-            if mine and self.faults.over.is_set():
+            if mine and self.faults.stopping:
                 self.faults.fire(fault)
                 with trio.CancelScope(shield=True):
                     await trio.sleep(STALL)

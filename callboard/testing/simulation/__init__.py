@@ -3,7 +3,7 @@
 from callboard.testing.simulation.cells import SimulatedSurroundings
 from callboard.testing.simulation.explore import SeedFailed, explore
 from callboard.testing.simulation.installer import SimulatedInstaller
-from callboard.testing.simulation.run import Result, Scenario, simulate
+from callboard.testing.simulation.run import Result, Scenario, play, simulate
 from callboard.testing.simulation.scheduler import (
     CannotSimulate,
     Schedule,
@@ -12,6 +12,7 @@ from callboard.testing.simulation.scheduler import (
     virtual_clock,
 )
 from callboard.testing.simulation.serial import NotebookValues, run_serially
+from callboard.testing.simulation.shrink import shrink
 from callboard.testing.simulation.world import World, open_world
 
 __all__ = [
@@ -26,9 +27,11 @@ __all__ = [
     "World",
     "explore",
     "open_world",
+    "play",
     "run_seeded",
     "run_serially",
     "seeded_scheduling",
+    "shrink",
     "simulate",
     "virtual_clock",
 ]

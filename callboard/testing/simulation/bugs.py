@@ -224,7 +224,40 @@ def _interrupt_stays() -> AbstractContextManager[None]:
     return _replaced(EngineHost, "execute", make)
 
 
+def _stop_forgets_the_queue() -> AbstractContextManager[None]:
+    def make(settle: Any) -> Any:
+        def forget(
+            self: Supervisor[Any], child: Any, outcome: Outcome, reason: str, error: Any
+        ) -> None:
+            if outcome is Outcome.CANCELLED:
+                child.spec.mailbox.drain_nowait()
+            else:
+                settle(self, child, outcome, reason, error)
+
+        return forget
+
+    return _replaced(Supervisor, "_settle_queue", make)
+
+
+def _hasty_stop() -> AbstractContextManager[None]:
+    def make(quiescence: Any) -> Any:
+        async def skip(self: Supervisor[Any]) -> None:
+            for name in self.names:
+                self.ref(name).mailbox.drain_nowait()
+
+        return skip
+
+    return _replaced(Supervisor, "_quiescence", make)
+
+
 _BUGS = (
+    Bug(
+        "forgotten leftovers",
+        "a stop does not settle what it cancels",
+        _stop_forgets_the_queue,
+        150,
+    ),
+    Bug("hasty stop", "a stop throws away what is queued", _hasty_stop, 30),
     Bug("lost settlement", "a queued command that is cancelled never ends", _lost_settlement, 30),
     Bug("settled twice", "an expired command is announced twice", _settled_twice, 30),
     Bug("reordered custom message", "ticks merge across it", _reordered_custom, 30),
@@ -234,18 +267,18 @@ _BUGS = (
     Bug(
         "restart loses the mailbox", "what is queued at a crash is gone", _restart_loses_mailbox, 30
     ),
-    Bug("stale plan", "a newer tick forgets the cells left to it", _stale_plan, 30),
+    Bug("stale plan", "a newer tick forgets the cells left to it", _stale_plan, 60),
     Bug("overlapping user code", "the lane lets two in", _overlapping_user_code, 30),
     Bug("forgotten wake-up", "the lane does not wake the next one", _forgotten_wake, 30),
-    Bug("unbounded mailbox", "a mailbox takes more than it may", _unbounded_mailbox, 100),
-    Bug("skipped ends", "a slow reader misses how commands ended", _skipped_ends, 100),
-    Bug("leaked secret", "credentials are not taken out", _leaked_secret, 300),
-    Bug("crash spreads", "one domain's failures make another one wait", _crash_spreads, 100),
+    Bug("unbounded mailbox", "a mailbox takes more than it may", _unbounded_mailbox, 30),
+    Bug("skipped ends", "a slow reader misses how commands ended", _skipped_ends, 30),
+    Bug("leaked secret", "credentials are not taken out", _leaked_secret, 30),
+    Bug("crash spreads", "one domain's failures make another one wait", _crash_spreads, 30),
     Bug(
         "lasting interrupt",
         "an interrupt hits the run after the one it was for",
         _interrupt_stays,
-        100,
+        30,
     ),
 )
 

@@ -20,6 +20,9 @@ PREFIX = "callboard_sim_"
 """What the modules of simulated packages begin with; a package is called like its module."""
 
 FLOOD = 20_000
+"""Lines that a flood consists of."""
+_BLABS = 0.3
+"""How often an installer prints the password without any fault being planned."""
 
 
 @attrs.define(eq=False)
@@ -57,7 +60,7 @@ class SimulatedInstaller:
                 raise ProcessNotStarted(f"{argv[0]}: no such program")
             await trio.sleep(self.rng.choice((0.01, 0.2, 1.0)))
             on_line(f"Looking for {argv[-1]}")
-            if "installer-blabs" in names:
+            if "installer-blabs" in names or self.rng.random() < _BLABS:
                 on_line(f"Looking in https://somebody:{self.secret}@index.invalid/simple")
             if "installer-flood" in names:
                 for number in range(FLOOD):

@@ -64,6 +64,8 @@ class Scenario:
     """All cells as they are after the first phase."""
     comparable: bool
     """Whether the first phase, undisturbed, has to come to what a serial run comes to."""
+    abrupt: bool = False
+    """Whether the kernel is stopped while faults still strike and clients still wait; then that is all."""
 
     @classmethod
     def of(cls, seed: int, *, plan: FaultPlan | None = None, size: int = 40) -> Scenario:
@@ -81,12 +83,21 @@ class Scenario:
         everything = author.everything()
         after = Author(rng, prefix="calm-", codes=dict(author.codes), packages=False)
         calm = after.steps(rng.randint(3, size // 2), _PHASE / 2, disturbed=False)
-        return cls(seed, Workload(notebook, steps), calm, plan, everything, comparable=not packages)
+        abrupt = rng.random() < 0.2
+        if abrupt:
+            end = rng.uniform(0, steps[-1].at)
+            steps = [step for step in steps if step.at <= end]
+        workload = Workload(notebook, steps)
+        return cls(seed, workload, calm, plan, everything, not packages, abrupt)
 
     def __str__(self) -> str:
-        return (
-            f"seed {self.seed}\nfaults: {self.plan}\nworkload:\n{self.workload}\n"
-            f"then, undisturbed:\n" + "\n".join(map(str, self.calm))
+        then = (
+            ["then the kernel is stopped at once"]
+            if self.abrupt
+            else ["then, undisturbed:", *map(str, self.calm)]
+        )
+        return "\n".join(
+            [f"seed {self.seed}", f"faults: {self.plan}", "workload:", str(self.workload), *then]
         )
 
 
@@ -133,10 +144,14 @@ def simulate(seed: int, *, plan: FaultPlan | None = None, size: int = 40) -> Res
 
     The same arguments give the same trace, in this process and in any other.
     """
-    scenario = Scenario.of(seed, plan=plan, size=size)
+    return play(Scenario.of(seed, plan=plan, size=size))
+
+
+def play(scenario: Scenario) -> Result:
+    """Run a scenario and ask every oracle; its seed decides on the schedule. Not to be called in a trio run."""
     with _quiet():
         before = _resources()
-        run, schedule = run_seeded(seed, _Run(scenario).main)
+        run, schedule = run_seeded(scenario.seed, _Run(scenario).main)
         leaks = [f"leak: {text}" for text in _leaked(before, _resources())]
         return run.judge(schedule, leaks)
 
@@ -164,19 +179,26 @@ class _Run:
             world = self.world
             world.post(scenario.workload.notebook)
             await self._play(scenario.workload.steps)
-            record.add("phase", "nothing disturbs any more")
-            if await world.settle():
-                self.first = NotebookValues.of(world.kernel)
-                record.phase = 2
-                if not self._comparable():
-                    await self._heal()
-                await self._play(scenario.calm)
-                if await world.settle():
-                    self.last = NotebookValues.of(world.kernel)
-                world.post(StopKernelCommand())
-                await world.kernel.wait_stop_requested()
+            if not scenario.abrupt:
+                await self._undisturbed()
+            world.post(StopKernelCommand())
+            await world.kernel.wait_stop_requested()
         self.seconds = trio.current_time()
         return self
+
+    async def _undisturbed(self) -> None:
+        """Play the second phase."""
+        world = self.world
+        self.record.add("phase", "nothing disturbs any more")
+        if not await world.settle():
+            return
+        self.first = NotebookValues.of(world.kernel)
+        self.record.phase = 2
+        if not self._comparable():
+            await self._heal()
+        await self._play(self.scenario.calm)
+        if await world.settle():
+            self.last = NotebookValues.of(world.kernel)
 
     async def _play(self, steps: Iterable[Step]) -> None:
         began = trio.current_time()

@@ -145,9 +145,10 @@ async def open_world(
                     violations,
                 )
                 nursery.cancel_scope.cancel()
-            faults.end()
+            faults.stopping = True
             started = trio.current_time()
             record.report = await kernel.stop()
+            faults.end()
             violations += _late(record, plan, trio.current_time() - started)
             record.finish()
     for _ in range(3):
