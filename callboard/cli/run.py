@@ -134,10 +134,16 @@ class _Performance:
 
     async def watch(self, signals: Signals) -> None:
         """End the run on signals. Ctrl-C interrupts the cell in hand without us; a second one ends the run."""
+        pressed = 0
         async for number in signals:
-            # An interrupt is itself a SIGINT to the main thread, which must not hide what came before.
             self._ended_by = self._ended_by or number
             if number != signal.SIGINT or self.kernel.status().run is None:
+                self._playing.cancel()
+                continue
+            self._print()
+            # An interrupt is itself a SIGINT to the main thread. Where that is stuck in C code there is none, though.
+            pressed += 1
+            if self._interrupts > 1 or pressed - self._interrupts > 1:
                 self._playing.cancel()
 
     def _print(self) -> None:
@@ -157,8 +163,6 @@ class _Performance:
                     self.terminal.write_line("stderr", text)
                 case InterruptedNotification():
                     self._interrupts += 1
-                    if self._interrupts > 1:
-                        self._playing.cancel()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

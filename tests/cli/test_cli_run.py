@@ -212,6 +212,27 @@ async def test_a_second_ctrl_c_ends_a_run_that_ignored_the_first(tmp_path: Path)
         assert await running.wait() == 130
 
 
+async def test_a_second_ctrl_c_ends_a_run_that_is_stuck_in_c_code(tmp_path: Path) -> None:
+    """No Python runs on the main thread any more, signal handlers included."""
+    path = tmp_path / "nb.py"
+    path.write_text(
+        "import ctypes\n"
+        "mutex, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)\n"
+        "print('here')\n"
+        "libc.pthread_mutex_lock(mutex)\n"
+        "libc.pthread_mutex_lock(mutex)\n"
+    )
+    async with started("run", path) as running:
+        await running.text("here\n")
+        running.kill(signal.SIGINT)
+        # Two signals of one kind that are pending together are one.
+        with trio.move_on_after(0.5):
+            await running.rest_of_text()
+        running.kill(signal.SIGINT)
+        assert await running.wait() == 70
+        await running.error_text("user code does not end")
+
+
 async def test_sigterm_ends_the_run(tmp_path: Path) -> None:
     path = tmp_path / "nb.py"
     path.write_text("print('here')\nwhile True: pass")
