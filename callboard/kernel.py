@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from math import inf
 from typing import Any
 
@@ -77,6 +77,7 @@ from callboard.runtime import (
     Backoff,
     Broadcaster,
     ChildSpec,
+    Closed,
     Envelope,
     Ingress,
     Lane,
@@ -527,12 +528,18 @@ def _assemble(
             broadcaster.publish(item)
 
     ingress = Ingress(take, INGRESS_CAPACITY)
+
+    def emit(item: Notification | Callable[[], object]) -> None:
+        # A thread of user code may outlive the kernel, and what it prints then is for nobody.
+        with suppress(Closed):
+            ingress.put(item)
+
     console = Console(
-        emit=ingress.put,
-        on_dirty=lambda: ingress.put(lambda: parts.console_dirty.set()),  # noqa: PLW0108  (it is replaced)
+        emit=emit,
+        on_dirty=lambda: emit(lambda: parts.console_dirty.set()),  # noqa: PLW0108  (it is replaced)
         max_write=settings.std_stream_max_bytes,
     )
-    stdin = Stdin(console, ingress.put, surroundings.gate, closed=settings.run_mode)
+    stdin = Stdin(console, emit, surroundings.gate, closed=settings.run_mode)
 
     environment = environment or surroundings_of_this_process(
         filename=lambda: engine.book.namespace.values["__file__"]
@@ -542,12 +549,12 @@ def _assemble(
         installed.choose(settings.package_manager)
 
     def post_back(message: object) -> None:
-        ingress.put(lambda: router.post(message))
+        emit(lambda: router.post(message))
 
     missing = MissingPackages(
         installed,
         environment.isolated,
-        notify=ingress.put,
+        notify=emit,
         post=post_back,
         imported=(lambda modules: post_back(ModulesImported(modules)))
         if environment.keeps_script_metadata
@@ -567,7 +574,7 @@ def _assemble(
     engine = Engine.make(
         settings=settings,
         surroundings=surroundings,
-        emit=ingress.put,
+        emit=emit,
         console=console,
         missing=missing,
         on_settings=apply_settings,

@@ -11,11 +11,13 @@ from callboard.actors.host import Run
 from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.executor import Ended, Executor
 from callboard.actors.notebook.failures import message_of
+from callboard.actors.notebook.variables import class_name
 from callboard.authoring.context import installed
 from callboard.messages.commands import InvokeFunctionCommand
 from callboard.messages.notifications import FunctionCallResultNotification
 from callboard.messages.payloads import HumanReadableStatus
 from callboard.messages.plain import to_plain
+from callboard.ui.functions import FoundFunction
 
 
 @attrs.define(eq=False)
@@ -44,14 +46,22 @@ class Calls:
                 f"{command.function_name!r} was registered outside any cell",
             )
         with installed(self.book.function_scope(found.cell_id)):
-            ended = self.executor.call(lambda: found(command.args), run)
-            if ended.error is None and hasattr(type(ended.value), "__await__"):
-                ended = await self.executor.awaitable(ended.value, run)
+            ended = self.executor.call(lambda: _call(found, command.args), run)
+            if ended.error is None and ended.value[1]:
+                ended = await self.executor.awaitable(ended.value[0], run)
+            elif ended.error is None:
+                ended = Ended(ended.value[0])
             if ended.error is None:
                 # Finding a form for a value that JSON lacks runs methods of it: user code, so it happens here.
                 ended = self.executor.finish(partial(to_plain, ended.value), run)
         self.book.flush_console()
         return _result(command, ended)
+
+
+def _call(found: FoundFunction, args: dict[str, Any]) -> tuple[Any, bool]:
+    """Call a function; return its value and whether that is to be awaited."""
+    value = found(args)
+    return value, hasattr(type(value), "__await__")
 
 
 def _result(command: InvokeFunctionCommand, ended: Ended) -> FunctionCallResultNotification:
@@ -63,9 +73,7 @@ def _result(command: InvokeFunctionCommand, ended: Ended) -> FunctionCallResultN
     if ended.interrupted:
         return _failed(command, "Interrupted", f"{call} was interrupted")
     error = ended.error
-    return _failed(
-        command, "Exception", f"{call} raised {type(error).__name__}: {message_of(error)}"
-    )
+    return _failed(command, "Exception", f"{call} raised {class_name(error)}: {message_of(error)}")
 
 
 def _arguments(args: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.calls import Calls
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.executor import Executor
-from callboard.actors.notebook.failures import CellFailures
+from callboard.actors.notebook.failures import CellFailures, missing_module
 from callboard.actors.notebook.namespace import Namespace
 from callboard.actors.notebook.outputs import Outputs
 from callboard.actors.notebook.plan import RunResult
@@ -335,9 +335,9 @@ class Engine:
         result = self.book.state.results.get(cell.cell_id)
         if result is RunResult.SUCCESS:
             return False
-        error = self.book.errors.get(cell.cell_id)
-        if isinstance(error, ModuleNotFoundError) and error.name is not None:
-            return error.name in modules or error.name.partition(".")[0] in modules
+        name = missing_module(self.book.errors.get(cell.cell_id))
+        if name is not None:
+            return name in modules or name.partition(".")[0] in modules
         return not cell.modules.isdisjoint(modules)
 
     def _mark_stale(self, roots: Iterable[CellId]) -> None:

@@ -13,6 +13,7 @@ import attrs
 
 from callboard.actors.notebook.cell_thread import CellThread
 from callboard.actors.notebook.interrupts import InterruptGate, Interruptible
+from callboard.actors.notebook.kinds import is_a
 
 
 @attrs.frozen
@@ -85,4 +86,4 @@ class Executor:
 
 
 def _by_interrupt(error: BaseException, run: Interruptible) -> bool:
-    return isinstance(error, KeyboardInterrupt) and run.interrupted
+    return is_a(error, KeyboardInterrupt) and run.interrupted

@@ -11,6 +11,9 @@ import attrs
 
 from callboard.actors.notebook import formatting
 from callboard.actors.notebook.book import Book
+from callboard.actors.notebook.executor import Ended
+from callboard.actors.notebook.kinds import is_a
+from callboard.actors.notebook.variables import class_name
 from callboard.authoring.control import StopCell
 from callboard.messages.ids import CellId
 from callboard.messages.payloads import (
@@ -18,6 +21,8 @@ from callboard.messages.payloads import (
     CellError,
     ExceptionError,
     InternalError,
+    InterruptionError,
+    UnknownError,
 )
 
 _log = logging.getLogger(__name__)
@@ -43,29 +48,36 @@ class CellFailures:
     def of_exception(self, cell_id: CellId, error: BaseException) -> CellError:
         """Make the error of a cell that raised."""
         raising_cell, note = None, ""
-        if isinstance(error, NameError):
+        if is_a(error, NameError):
             raising_cell, note = self._definer(cell_id, error.name)
         shown = ExceptionError(
             msg=message_of(error) + note,
-            exception_type=type(error).__name__,
+            exception_type=class_name(error),
             raising_cell=raising_cell,
         )
         return self._guarded(cell_id, shown, error)
 
     def of_ancestor(self, blame: Blame) -> CellError:
         """Make the error of a cell that was not run because of another."""
-        if isinstance(blame.error, StopCell):
+        if is_a(blame.error, StopCell):
             return AncestorStoppedError(
                 msg=f"This cell was not run because cell {blame.cell_id!r} was stopped",
                 raising_cell=blame.cell_id,
             )
-        name = type(blame.error).__name__
+        name = class_name(blame.error)
         shown = ExceptionError(
             msg=f"This cell was not run because cell {blame.cell_id!r} raised {name}",
             exception_type=ANCESTOR_RAISED,
             raising_cell=blame.cell_id,
         )
         return self._guarded(None, shown, blame.error)
+
+    def unshown(self, told: Ended) -> CellError:
+        """Make the error of a cell whose own error could not be made: its class fails at that, or an interrupt came."""
+        if told.interrupted:
+            return InterruptionError()
+        name = None if told.error is None else class_name(told.error)
+        return UnknownError("This cell raised an exception that cannot be shown", name)
 
     def _guarded(
         self, cell_id: CellId | None, shown: ExceptionError, error: BaseException
@@ -105,9 +117,9 @@ def message_of(error: BaseException) -> str:
     'This cell raised an exception: KeyboardInterrupt'
     """
     text = _str(error)
-    if isinstance(error, (NameError, AttributeError, ImportError)):
+    if issubclass(type(error), (NameError, AttributeError, ImportError)):
         text = _with_suggestion(error) or text
-    return text or f"This cell raised an exception: {type(error).__name__}"
+    return text or f"This cell raised an exception: {class_name(error)}"
 
 
 def _with_suggestion(error: BaseException) -> str:
@@ -126,8 +138,22 @@ def _str(error: BaseException) -> str:
         return ""
 
 
-def traceback_text(error: BaseException) -> str:
-    """Format the traceback of an exception as an interpreter would, without the kernel's own frames."""
+def missing_module(error: BaseException | None) -> str | None:
+    """Return the module that an exception says it did not find; never raises."""
+    if not is_a(error, ModuleNotFoundError):
+        return None
+    try:
+        name = error.name
+    except BaseException:  # a class of the user's may compute it, and fail at it
+        return None
+    return name if type(name) is str else None
+
+
+def traceback_text(error: BaseException, *, own_frames: bool = False) -> str:
+    """Format the traceback of an exception as an interpreter would; never raises.
+
+    Without the kernel's own frames, unless they are wanted.
+    """
     try:
         formatted: traceback.TracebackException | None = (
             traceback.TracebackException.from_exception(error)
@@ -135,14 +161,18 @@ def traceback_text(error: BaseException) -> str:
         top = formatted
         while formatted is not None:
             formatted.stack = traceback.StackSummary.from_list(
-                [frame for frame in formatted.stack if not frame.filename.startswith(_OWN_FRAMES)]
+                [
+                    frame
+                    for frame in formatted.stack
+                    if own_frames or not frame.filename.startswith(_OWN_FRAMES)
+                ]
             )
             formatted = formatted.__cause__ or formatted.__context__
         assert top is not None
         return "".join(top.format())
     except BaseException as broken:  # user code computes texts of exceptions, and may fail at it
-        name = type(broken).__name__
-        return f"{type(error).__name__} (its traceback cannot be formatted: {name})\n"
+        name = class_name(broken)
+        return f"{class_name(error)} (its traceback cannot be formatted: {name})\n"
 
 
 def traceback_html(error: BaseException) -> str:

@@ -12,7 +12,9 @@ import trio
 from callboard.actors.host import HostError, NotebookCommand, Run
 from callboard.actors.notebook.cell_thread import CellThread
 from callboard.actors.notebook.engine import Engine
+from callboard.actors.notebook.failures import message_of, traceback_text
 from callboard.actors.notebook.interrupts import InterruptGate
+from callboard.actors.notebook.variables import class_name
 from callboard.messages.commands import InvokeFunctionCommand, ModelCommand
 from callboard.messages.conflation import UIBatch
 from callboard.messages.notifications import FunctionCallResultNotification
@@ -131,7 +133,10 @@ class EngineHost:
             error = failure[0]
             if isinstance(error, HostError):
                 raise error
-            raise EngineCrash(f"{run.label}: {type(error).__name__}: {error}") from error
+            # Without the error itself: it may be of a user's class, whose text is made by user code.
+            crash = EngineCrash(f"{run.label}: {class_name(error)}: {message_of(error)}")
+            crash.add_note(traceback_text(error, own_frames=True))
+            raise crash
         return result[0]
 
 

@@ -10,6 +10,7 @@ import attrs
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.formatting import Formatted, format_output, stack
 from callboard.actors.notebook.interrupts import InterruptGate
+from callboard.actors.notebook.kinds import is_a
 from callboard.messages.ids import CellId
 from callboard.messages.payloads import CellOutput
 
@@ -82,11 +83,11 @@ class Outputs:
 
     def _format(self, cell_id: CellId, value: object) -> Formatted:
         formatted = format_output(value, self.max_bytes)
-        if not isinstance(value, _HOLDS_NOTHING):
+        if not issubclass(type(value), _HOLDS_NOTHING):
             self._kept.setdefault(cell_id, []).append(value)
         failure = formatted.failure
         if failure is not None:
-            if isinstance(failure, ImportError):
+            if is_a(failure, ImportError):
                 self.import_errors.append(failure)
             self.console.write(cell_id, "stderr", formatted.failure_text)
         return formatted

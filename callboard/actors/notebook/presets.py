@@ -14,6 +14,7 @@ from callboard.actors.host import Run
 from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.executor import Executor
 from callboard.actors.notebook.failures import message_of, traceback_text
+from callboard.actors.notebook.kinds import is_a
 from callboard.authoring.context import installed
 from callboard.messages.ids import CellId
 from callboard.ui.element import UIElement
@@ -60,7 +61,7 @@ class Presets:
             return
         for name in sorted(defs):
             element = values.get(name)
-            if not isinstance(element, UIElement):
+            if not is_a(element, UIElement):
                 continue
             self.elements.add(name)
             if name not in self.values:
@@ -72,7 +73,9 @@ class Presets:
             failures = [] if ended.error is not None else ended.value.failures
             for failure in failures:
                 self.refused[name] = message_of(failure.error)
-                text = f"{failure}\n{traceback_text(failure.error)}"
+                # The text of the element's value is made by user code.
+                told = self.executor.finish(partial(str, failure), run)
+                text = f"{told.value or name}\n{traceback_text(failure.error)}"
                 self.book.console.write(cell_id, "stderr", text)
 
     def report(self) -> PresetReport:

@@ -15,6 +15,7 @@ from callboard.actors.notebook.analysis import CellAnalysis
 from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.executor import Ended, Executor
 from callboard.actors.notebook.failures import Blame, CellFailures, traceback_html
+from callboard.actors.notebook.kinds import is_a
 from callboard.actors.notebook.plan import Invalidation, RunResult
 from callboard.actors.notebook.presets import Presets
 from callboard.actors.notebook.variables import variable_value
@@ -182,7 +183,7 @@ class Runner:
             self.presets.apply(cell.cell_id, cell.defs, book.namespace.values, run)
             if ended.error is None:
                 return self._show(cell, ended.value, run, ended)
-            if isinstance(ended.error, StopCell):
+            if is_a(ended.error, StopCell):
                 return self._show(cell, ended.error.output, run, ended)
             return ended
 
@@ -201,12 +202,12 @@ class Runner:
             values.pop(name, None)
         book.bindings.update(cell_id, cell.defs, values)
         output: CellOutput | None
-        if ended.error is None or isinstance(ended.error, StopCell):
+        if ended.error is None or is_a(ended.error, StopCell):
             output = ended.value
         else:
             # Texts of exceptions are made by user code.
             told = self.executor.finish(lambda: self._error(round_, cell, ended), round_.run)
-            output = CellOutput.errors([told.value or InterruptionError()])
+            output = CellOutput.errors([told.value or self.failures.unshown(told)])
         round_.results[cell_id] = _result(ended)
         if cell.import_block:
             round_.bound[cell_id] = [name for name in cell.defs if name in values]
@@ -233,7 +234,7 @@ class Runner:
         if ended.interrupted:
             return InterruptionError()
         book.errors[cell.cell_id] = error
-        if isinstance(error, ImportError):
+        if is_a(error, ImportError):
             round_.import_errors.append(error)
         return self.failures.of_exception(cell.cell_id, error)
 
@@ -282,7 +283,9 @@ class Runner:
             )
         import_errors = [*round_.import_errors, *book.outputs.take_import_errors()]
         if import_errors:
-            self.missing.after_run(import_errors, book.imported_modules())
+            # Errors are asked for what they are about, which may be user code.
+            look = partial(self.missing.after_run, import_errors, book.imported_modules())
+            self.executor.finish(look, round_.run)
 
 
 def _result(ended: Ended) -> RunResult:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import attrs
 
 from callboard.actors.host import Run
@@ -9,6 +11,7 @@ from callboard.actors.notebook.analysis import CellSourceError
 from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.executor import Ended, Executor
 from callboard.actors.notebook.failures import CellFailures, traceback_html
+from callboard.actors.notebook.kinds import is_a
 from callboard.actors.notebook.runs import MissingPackages
 from callboard.authoring.context import installed
 from callboard.authoring.control import StopCell
@@ -67,12 +70,12 @@ class Scratchpad:
         self._tell(status="idle")
         run.current = None
         book.outputs.release(SCRATCHPAD_CELL)
-        self._report_missing(command, ended)
+        self._report_missing(command, ended, run)
 
     def _output(self, ended: Ended, run: Run) -> CellOutput | None:
         error: BaseException | None = ended.error
         value = ended.value
-        if isinstance(error, StopCell):
+        if is_a(error, StopCell):
             value, error = error.output, None
         if error is None:
             shown = self.executor.finish(
@@ -84,7 +87,7 @@ class Scratchpad:
             ended = shown
         # Texts of exceptions are made by user code.
         told = self.executor.finish(lambda: self._error(ended), run)
-        return CellOutput.errors([told.value or InterruptionError()])
+        return CellOutput.errors([told.value or self.failures.unshown(told)])
 
     def _error(self, ended: Ended) -> CellError:
         error = ended.error
@@ -96,13 +99,15 @@ class Scratchpad:
             return InterruptionError()
         return self.failures.of_exception(SCRATCHPAD_CELL, error)
 
-    def _report_missing(self, command: ExecuteScratchpadCommand, ended: Ended) -> None:
+    def _report_missing(self, command: ExecuteScratchpadCommand, ended: Ended, run: Run) -> None:
         errors = self.book.outputs.take_import_errors()
-        if isinstance(ended.error, ImportError):
+        if is_a(ended.error, ImportError):
             errors.append(ended.error)
         path = "" if command.request is None else command.request.url.path
         if errors and not path.endswith(_ALERTS_ELSEWHERE):
-            self.missing.after_run(errors, self.book.imported_modules())
+            # Errors are asked for what they are about, which may be user code.
+            look = partial(self.missing.after_run, errors, self.book.imported_modules())
+            self.executor.finish(look, run)
 
     def _tell(self, **aspects: object) -> None:
         # Not Book.tell: the scratchpad's messages belong to no run.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,9 @@ from callboard.actors.host import Run
 from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.executor import Ended, Executor
 from callboard.actors.notebook.failures import traceback_text
+from callboard.actors.notebook.kinds import is_a
 from callboard.actors.notebook.scope import Scope
-from callboard.actors.notebook.variables import describe
+from callboard.actors.notebook.variables import class_name, describe
 from callboard.authoring.context import installed
 from callboard.authoring.control import StopCell
 from callboard.messages.ids import UIElementId, VariableName
@@ -65,14 +66,18 @@ class Ticks:
             with installed(self._scope(element)):
                 ended = self.executor.finish(element._completed, run)
             if ended.error is not None:
-                self._report(element, f"after the run, {element!r} raised", ended.error)
+                self._report(
+                    element, partial("after the run, {!r} raised".format, element), ended.error, run
+                )
         self.book.flush_console()
 
     async def _apply(self, element: UIElement[Any], raw: object, run: Run) -> Applied:
         with installed(self._scope(element)):
             ended = self.executor.finish(partial(element._apply, raw), run)
         if ended.error is not None:  # an interrupt: nothing else comes out of there
-            self._report(element, f"setting {element!r} was interrupted", ended.error)
+            self._report(
+                element, partial("setting {!r} was interrupted".format, element), ended.error, run
+            )
             return Applied(changed=True)
         applied: Applied = ended.value
         failures = list(applied.failures)
@@ -80,10 +85,10 @@ class Ticks:
             if run.interrupted:
                 break
             called = await self._call(pending, run)
-            if called.error is not None and not isinstance(called.error, StopCell):
+            if called.error is not None and not is_a(called.error, StopCell):
                 failures.append(UpdateFailure(pending.element, UpdateStage.CALLBACK, called.error))
         for failure in failures:
-            self._report(failure.element, str(failure), failure.error)
+            self._report(failure.element, partial(str, failure), failure.error, run)
         if applied.callbacks or failures:
             self.book.flush_console()
         return applied
@@ -99,7 +104,14 @@ class Ticks:
     def _scope(self, element: UIElement[Any]) -> Scope | None:
         return self.book.callback_scope(element._creating_cell)
 
-    def _report(self, element: UIElement[Any], what: str, error: BaseException) -> None:
+    def _report(
+        self, element: UIElement[Any], what: Callable[[], str], error: BaseException, run: Run
+    ) -> None:
         cell_id = element._creating_cell
-        if cell_id is not None:
-            self.book.console.write(cell_id, "stderr", f"{what}\n{traceback_text(error)}")
+        if cell_id is None:
+            return
+        # Both texts are made by user code: of the element's value, and of the exception.
+        told = self.executor.finish(what, run)
+        text = self.executor.finish(partial(traceback_text, error), run)
+        heading = told.value or f"element {element.element_id} raised {class_name(error)}"
+        self.book.console.write(cell_id, "stderr", f"{heading}\n{text.value or ''}")
