@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 pytest.importorskip("rich")
 
 from rich.console import Console
+from rich.text import Text
 
 from callboard.cli.demo.drag import Drag, Latencies
 from callboard.cli.demo.painter import pack, paint, unpack
@@ -197,6 +199,16 @@ def test_the_picture_in_a_file_holds_the_report_and_needs_nothing_from_elsewhere
     assert "all&#160;kept" in svg
     assert "@font-face" not in svg
     assert "url(http" not in svg
+
+
+def test_the_picture_in_a_file_depends_on_no_blanks_at_the_start_of_a_text() -> None:
+    """Some programs take them away, and all that follows would stand too far to the left."""
+    svg = as_svg(Text.assemble("   in <b>\n", ("  ", "bold red"), ("x", "bold blue")))
+    texts = re.findall(
+        r'<text class="[^"]*" x="([^"]*)" y="[^"]*" textLength="([^"]*)"[^>]*>(.*?)<', svg
+    )
+    shown = [text for text in texts if text[2].strip()]
+    assert shown == [("36.6", "73.2", "in&#160;&lt;b&gt;"), ("24.4", "12.2", "x")]
 
 
 def test_the_painter_draws_every_picture_until_there_are_no_more() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from html import unescape
 from io import StringIO
 
 from rich.box import ROUNDED, SIMPLE_HEAD
@@ -23,6 +24,9 @@ _BLANK = 6
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _TOP = 0.025
 """Seconds at which the curve of latencies is at its highest."""
+_INDENTED = re.compile(
+    r'x="([\d.]+)"( y="[^"]*") textLength="([\d.]+)"([^>]*)>((?:&#160;)+)([^<]*)<'
+)
 _FONT = re.compile(r"@font-face\s*\{.*?\}\s*", re.DOTALL)
 
 
@@ -51,7 +55,16 @@ def as_svg(drawing: RenderableType) -> str:
         record=True, width=WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor"
     )
     console.print(drawing)
-    return _FONT.sub("", console.export_svg(title="callboard demo"))
+    svg = _FONT.sub("", console.export_svg(title="callboard demo"))
+    return _INDENTED.sub(_moved, svg)
+
+
+def _moved(found: re.Match[str]) -> str:
+    """A text that begins with blanks, without them and where it belongs: some programs take blanks away."""
+    x, y, length, rest, blanks, text = found.groups()
+    number, others = blanks.count("&"), len(unescape(text))
+    width = float(length) / (number + others)
+    return f'x="{float(x) + number * width:.1f}"{y} textLength="{others * width:.1f}"{rest}>{text}<'
 
 
 def _notebook(picture: Picture) -> RenderableType:
