@@ -10,6 +10,7 @@ from callboard.actors.domain import Domain
 from callboard.testing import oracles
 from callboard.testing.faults import FaultPlan
 from callboard.testing.record import Record
+from callboard.testing.simulation.process import undisturbed
 from callboard.testing.simulation.scheduler import run_seeded
 from callboard.testing.simulation.world import SECRET, World, open_world
 
@@ -57,7 +58,8 @@ def explore(
             return world.violations
 
         try:
-            found = run_seeded(seed, main)[0]
+            with undisturbed():
+                found = run_seeded(seed, main)[0]
         except Exception as error:
             raise SeedFailed(seed, (f"script: {error!r}",), record.trace.timeline()) from error
         found += oracles.violations(record)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-import logging
-import os
-import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from random import Random
 
 import attrs
@@ -31,6 +26,7 @@ from callboard.runtime import Lagged, Outcome
 from callboard.testing import oracles
 from callboard.testing.faults import FaultPlan
 from callboard.testing.record import Reading, Record
+from callboard.testing.simulation.process import leaked, resources, undisturbed
 from callboard.testing.simulation.scheduler import Schedule, run_seeded
 from callboard.testing.simulation.serial import NotebookValues, run_serially
 from callboard.testing.simulation.steps import (
@@ -149,10 +145,10 @@ def simulate(seed: int, *, plan: FaultPlan | None = None, size: int = 40) -> Res
 
 def play(scenario: Scenario) -> Result:
     """Run a scenario and ask every oracle; its seed decides on the schedule. Not to be called in a trio run."""
-    with _quiet():
-        before = _resources()
+    with undisturbed():
+        before = resources()
         run, schedule = run_seeded(scenario.seed, _Run(scenario).main)
-        leaks = [f"leak: {text}" for text in _leaked(before, _resources())]
+        leaks = [f"leak: {text}" for text in leaked(before, resources())]
         return run.judge(schedule, leaks)
 
 
@@ -349,31 +345,3 @@ class _Unencodable:
 
     def __repr__(self) -> str:
         raise RuntimeError("no text either")
-
-
-def _resources() -> dict[str, set[str]]:
-    descriptors = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
-    return {
-        "thread": {f"{thread.name} {thread.ident}" for thread in threading.enumerate()},
-        "descriptor": descriptors,
-    }
-
-
-def _leaked(before: dict[str, set[str]], after: dict[str, set[str]]) -> list[str]:
-    return [f"{kind} {one}" for kind in before for one in sorted(after[kind] - before[kind])]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the collector from deciding when objects die, and failures that are meant out of the log."""
-    collecting = gc.isenabled()
-    gc.disable()
-    logger = logging.getLogger("callboard")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        if collecting:
-            gc.enable()
