@@ -12,7 +12,7 @@ INTERPRETER := $(VENV)/.made-with-$(subst /,_,$(or $(PYTHON),none))
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
-BENCHMARKS := actors scale drag
+BENCHMARKS := actors scale overhead drag
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick soak check format bench bench-marimo compat pin clean
@@ -50,7 +50,9 @@ bench: $(DEV)  ## run each benchmark briefly; JSON goes to benchmarks/results/
 
 bench-marimo: $(DEV)  ## the drag on callboard and on real marimo kernels (downloads them once)
 	@mkdir -p benchmarks/results
-	@$(BIN)/python -m benchmarks.drag --json benchmarks/results/drag-marimo.json $(ARGS)
+	@$(BIN)/python -m benchmarks.overhead --json benchmarks/results/overhead-marimo.json
+	@$(BIN)/python -m benchmarks.drag --vs marimo==0.23.7 --vs marimo \
+		--json benchmarks/results/drag-marimo.json $(ARGS)
 
 compat: $(DEV)  ## send every message through marimo's codecs, both ways (downloads marimo once)
 	@$(BIN)/python -m benchmarks.compat $(ARGS)

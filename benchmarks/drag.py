@@ -8,6 +8,9 @@ machine that slows down midway slows down all of them. The table's figures are m
 rounds, except counts; beside a disturbance, of the ticks sent while it lasts. What is required of
 callboard, and where another kernel is better, stands below it. The exit status tells whether all
 requirements were met, except with --quick, where a single late tick makes the 99th percentile.
+
+On a machine with other work to do, ``chrt -r 1 python -m benchmarks.drag`` keeps that work out of the
+99th percentiles (Linux, as root).
 """
 
 from __future__ import annotations
