@@ -108,6 +108,7 @@ GOOD = Report(
     rejected=0,
     in_flight=0,
     outcomes={"completed": 592, "superseded": 10},
+    waited=0.5,
     restarts=0,
     listener_errors=0,
 )
@@ -153,6 +154,12 @@ def test_on_a_machine_that_is_slow_anyway_the_bound_is_relative() -> None:
     assert slow.bound == 0.08 * SLOWER
     just = Latencies(9, 0.1, slow.bound, 0.2)
     assert attrs.evolve(slow, installing=just).broken == []
+
+
+def test_it_says_how_much_of_the_time_the_machine_was_busy_with_others() -> None:
+    assert any("cells waited 5% of the time" in line for line in GOOD.lines)
+    unknown = attrs.evolve(GOOD, waited=None)
+    assert not any("processor" in line for line in unknown.lines)
 
 
 def test_as_json_nothing_is_infinite() -> None:

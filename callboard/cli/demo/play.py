@@ -140,6 +140,7 @@ class _Performance:
     settlements: int = 0
     skipped: int = 0
     _cells_before: int = attrs.field(default=0, init=False)
+    _waited_before: float | None = attrs.field(default=None, init=False)
     _began: float = attrs.field(default=0.0, init=False)
     _subscription: Subscription[Notification] = attrs.field(init=False)
     _heard: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -157,6 +158,7 @@ class _Performance:
         if element is None or "landscape" not in self.stage.outputs:
             return None
         self._cells_before = self.kernel.status().run_cells
+        self._waited_before = _waited_for_processor()
         self._began = perf_counter()
         return UIElementId(element[1])
 
@@ -264,6 +266,20 @@ class _Performance:
             rejected=actors.rejected,
             in_flight=actors.in_flight,
             outcomes=dict(actors.outcomes),
+            waited=_difference(self._waited_before, _waited_for_processor()),
             restarts=sum(actor.restarts for actor in actors.actors),
             listener_errors=actors.listener_errors,
         )
+
+
+def _waited_for_processor() -> float | None:
+    """How long the main thread, the one of the cells, has been ready to run without running, in seconds."""
+    try:
+        with open("/proc/self/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None  # not Linux, or not told
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before

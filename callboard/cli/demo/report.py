@@ -44,6 +44,8 @@ class Report:
     rejected: int
     in_flight: int
     outcomes: Mapping[str, int]
+    waited: float | None
+    """How long the thread of the cells was ready to run and got no processor, if the system tells."""
     restarts: int
     listener_errors: int
     """Ends of commands that somebody was told of and could not cope with."""
@@ -94,10 +96,18 @@ class Report:
             f"last value   {self.last_sent:.2f} was sent {came}",
             f"package      {self.package} {verb} in {self.install_seconds:.1f} s "
             f"({self.source}), {self.log_lines} lines of log",
+            *self._processor(),
             f"ledger       {self.accepted} accepted = {counts or 'nothing'}; "
             f"{self.rejected} rejected, {self.in_flight} in flight",
             "promises     " + ("; ".join(f"BROKEN: {one}" for one in self.broken) or "all kept"),
         ]
+
+    def _processor(self) -> list[str]:
+        """Say how much of the latencies is the machine's: nobody is served while others have it."""
+        if self.waited is None:
+            return []
+        share = self.waited / self.seconds
+        return [f"processor    cells waited {share:.0%} of the time for one to be free"]
 
     def _table(self) -> list[str]:
         rows: Sequence[tuple[str, str, str]] = [
