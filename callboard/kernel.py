@@ -491,6 +491,7 @@ async def open_kernel(
                         await kernel.stop()
                         parts.engine.book.release_threads()
                         await surroundings.cell_thread.aclose()
+                        parts.engine.book.analyse.forget_all()
                     parts.ingress.close()
                     parts.broadcaster.close()
                     nursery.cancel_scope.cancel()

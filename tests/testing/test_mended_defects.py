@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import linecache
 import warnings
 
 import trio
@@ -65,3 +66,14 @@ t = cb.ui.slider(0, 9, on_change=later)
         warnings.simplefilter("error")
         explore(interrupt, seeds=range(30))
         gc.collect()
+
+
+def test_a_kernel_that_has_ended_leaves_no_source_lines_of_its_cells_behind() -> None:
+    # One process may open any number of kernels, and `linecache` is the process's.
+    async def fail(world: World) -> None:
+        await world.post(create({**CELLS, "d": "1 / 0", "e": "("})).wait()
+
+    before = set(linecache.cache)
+    explore(fail, seeds=range(2))
+    left = [name for name in set(linecache.cache) - before if name.startswith("<")]
+    assert left == []

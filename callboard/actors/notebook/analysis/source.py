@@ -271,3 +271,8 @@ class Analyser:
         self._last.pop(cell_id, None)
         self._codes.pop(cell_id, None)
         forget_source(cell_id, self.kernel_key)
+
+    def forget_all(self) -> None:
+        """Drop what is remembered of every cell, as the kernel has ended: `linecache` outlives it."""
+        for cell_id in tuple(self._last):
+            self.forget(cell_id)
