@@ -59,9 +59,7 @@ class OwnedProcess:
         if self._wiring is not None:
             raise RuntimeError("this process has its kernel already")
         self._wiring = wiring
-        fallback = io.TextIOWrapper(
-            io.FileIO(self.stderr_fd, "w", closefd=False), "utf-8", write_through=True
-        )
+        fallback = _unbuffered(self.stderr_fd)
         saved = (
             sys.stdout,
             sys.stderr,
@@ -97,6 +95,18 @@ class OwnedProcess:
             self.drain()
             self._wiring = None
 
+    def after_fork(self) -> None:
+        """Make a forked child of user code an ordinary process; called in the child.
+
+        What it prints goes through the descriptors it has inherited, and so to the cell. The kernel's own streams are
+        no way for it: their locks may have been held by a thread that it does not have.
+        """
+        if self._wiring is None:
+            return
+        sys.stdout, sys.stderr = _unbuffered(1), _unbuffered(2)
+        self._wiring.stdin.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def drain(self) -> None:
         """Deliver what C code and child processes have written so far."""
         self.capture.drain()
@@ -109,6 +119,11 @@ class OwnedProcess:
             os.write(self.stderr_fd, text.encode("utf-8", "backslashreplace"))
         else:
             wiring.console.write(cell_id, channel, text)
+
+
+def _unbuffered(descriptor: int) -> io.TextIOWrapper:
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
 
 
 def run_kernel_process(main: Callable[[OwnedProcess], Awaitable[T]]) -> T:
@@ -172,6 +187,7 @@ def _owned_process() -> Iterator[OwnedProcess]:
             capture=capture,
         )
         process.gate.breaker = SignalBreaker(threading.get_ident())
+        os.register_at_fork(after_in_child=process.after_fork)
         # User code and its children must not eat the commands that come on descriptor 0.
         os.dup2(nothing.fileno(), 0)
         handler = signal.signal(signal.SIGINT, process.gate.on_signal)

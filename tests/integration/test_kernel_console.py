@@ -70,6 +70,26 @@ async def test_an_embedded_kernel_leaves_the_streams_of_the_process_alone(
     assert capsys.readouterr().out == "to the application\n"
 
 
+async def test_a_forked_child_of_a_cell_prints_where_the_application_does(
+    notebook: Driver, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+import os, sys, warnings
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    _child = os.fork()
+if _child == 0:
+    print("from the child")
+    sys.stdout.flush()
+    os._exit(0)
+os.waitpid(_child, 0)
+print("from the parent")
+"""
+    heard = await notebook.run(a=code)
+    assert heard.cell("a").stdout == "from the parent\n"
+    assert capfd.readouterr().out == "from the child\n"
+
+
 async def test_one_write_that_is_too_long_is_cut_and_said_to_be() -> None:
     async with open_driver(settings=Settings(std_stream_max_bytes=10)) as notebook:
         heard = await notebook.run(a="print('x' * 50, end='')", b="print('y' * 10, end='')")

@@ -8,6 +8,10 @@ import sys
 import textwrap
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 PRELUDE = """
 import json, os, signal, sys, threading, time
 import trio
@@ -48,9 +52,12 @@ print(json.dumps(result))
 """
 
 
-def in_a_kernel_process(scenario: str, *, status: int = 0, stdin: str = "not for cells\n") -> Any:
+def in_a_kernel_process(
+    scenario: str, *, status: int = 0, stdin: str = "not for cells\n", **constants: str
+) -> Any:
     """Run ``async def scenario(notebook)`` in a process of its own; return what it returned."""
-    script = f"{PRELUDE}\n{textwrap.dedent(scenario)}\n{POSTLUDE}"
+    given = "\n".join(f"{name} = {value!r}" for name, value in constants.items())
+    script = f"{PRELUDE}\n{given}\n{textwrap.dedent(scenario)}\n{POSTLUDE}"
     done = subprocess.run(
         [sys.executable, "-c", script],
         input=stdin,
@@ -237,6 +244,46 @@ def test_user_code_that_exits_does_not_end_the_process() -> None:
         """
     )
     assert told == ["SystemExit", "KeyboardInterrupt", "fine"]
+
+
+FORKS = """
+_child = os.fork()
+if _child == 0:
+    try:
+        print("forked", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+        sys.stderr.write("by stderr")
+        try:
+            input("?")
+        except EOFError:
+            print("nobody answers")
+    finally:
+        os._exit(0)
+os.waitpid(_child, 0)[1]
+"""
+
+
+def test_processes_that_user_code_forks_are_ordinary_ones_whose_text_is_the_cells() -> None:
+    told = in_a_kernel_process(
+        r"""
+        async def scenario(notebook):
+            heard = await notebook.run({
+                "io": "import os, signal, sys\nfrom concurrent.futures import ProcessPoolExecutor",
+                "f": "def double(n):\n    print('doubling', n)\n    return n * 2",
+                "pool": "with ProcessPoolExecutor(1) as _pool:\n    r = list(_pool.map(double, [1, 2]))\nr",
+                "fork": FORK,
+            })
+            pool, fork = heard.cell("pool"), heard.cell("fork")
+            return [pool.output, pool.stdout, fork.output, fork.stdout, fork.stderr]
+        """,
+        FORK=FORKS,
+    )
+    assert told == [
+        "[2, 4]",
+        "doubling 1\ndoubling 2\n",
+        "0",
+        "forked True\nnobody answers\n",
+        "by stderr",
+    ]
 
 
 def test_what_main_raises_comes_out() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -64,7 +66,13 @@ class Embedded:
     def connect(self, wiring: Wiring) -> Iterator[None]:
         """Start the thread; at the end it is stopped, or left to end if user code does not give way."""
 
+        pid = os.getpid()
+
         def write(text: str) -> None:
+            if os.getpid() != pid:
+                # A forked child of user code: the locks of the console may be held by threads that it does not have.
+                sys.stdout.write(text)
+                return
             cell_id = wiring.cell_of_caller() or wiring.running_cell()
             if cell_id is not None:
                 with self.gate.shielded():
