@@ -41,7 +41,7 @@ class Ingress(Generic[T]):
         self._token = trio.lowlevel.current_trio_token()
         self._trio_thread = threading.get_ident()
         self._items: deque[T] = deque()
-        self._room = threading.Condition(threading.Lock())
+        self._room = threading.Condition()  # reentrant: a destructor may put while this thread does
         self._scheduled = False
         self._held = False
         self._closed = False

@@ -30,6 +30,7 @@ class DescriptorCapture:
     deliver: Callable[[Channel, str], object]
     _saved: dict[int, int] = attrs.field(factory=dict, init=False)
     _pipes: dict[int, tuple[int, Channel]] = attrs.field(factory=dict, init=False)
+    _writers: list[int] = attrs.field(factory=list, init=False)
     _decoders: dict[int, codecs.IncrementalDecoder] = attrs.field(factory=dict, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _poll: select.poll = attrs.field(factory=select.poll, init=False)
@@ -44,7 +45,8 @@ class DescriptorCapture:
             os.set_blocking(reader, False)
             self._saved[target] = os.dup(target)
             os.dup2(writer, target)  # inheritable, as a standard stream has to be
-            os.close(writer)
+            # Kept open: user code may close or replace its own, and a pipe at its end would always be ready to read.
+            self._writers.append(writer)
             self._pipes[target] = (reader, channel)
             self._poll.register(reader, select.POLLIN)
             self._decoders[target] = codecs.getincrementaldecoder("utf-8")("replace")
@@ -68,7 +70,7 @@ class DescriptorCapture:
         self._thread.join(1.0)
         for reader, _ in self._pipes.values():
             os.close(reader)
-        for end in self._stop:
+        for end in (*self._stop, *self._writers):
             os.close(end)
 
     def private(self, target: int) -> int:

@@ -17,6 +17,20 @@ from callboard.messages.payloads import CellOutput
 _HOLDS_NOTHING = (str, bytes, int, float, complex, bool, type(None), type)
 """Values of these kinds hold no element, so their output needs nothing kept alive."""
 
+MAX_STACK = 1000
+"""Values appended to one output that are kept; the oldest give way."""
+
+
+@attrs.frozen(eq=False)
+class _Shown:
+    """A value as shown, and the value itself if an element in it has to live on."""
+
+    formatted: Formatted
+    holds: object = None
+
+
+_LEFT_OUT = _Shown(Formatted("text/plain", "[earlier output was left out]"))
+
 
 @attrs.define(eq=False)
 class Outputs:
@@ -32,26 +46,30 @@ class Outputs:
     max_bytes: int
     import_errors: list[ImportError] = attrs.field(factory=list, init=False)
     """What formatters could not import since the last look: these count as missing packages."""
-    _stacks: dict[CellId, list[Formatted]] = attrs.field(factory=dict, init=False)
-    _kept: dict[CellId, list[object]] = attrs.field(factory=dict, init=False)
+    _stacks: dict[CellId, list[_Shown]] = attrs.field(factory=dict, init=False)
+    _results: dict[CellId, object] = attrs.field(factory=dict, init=False)
+    """What cells that appended nothing ended with, as far as a page may still refer to it."""
     _lock: threading.RLock = attrs.field(factory=threading.RLock, init=False)
 
     def begin(self, cell_id: CellId) -> None:
         """Forget what an earlier execution of the cell appended."""
-        self._stacks.pop(cell_id, None)
+        self.release(cell_id)
 
     def append(self, cell_id: CellId, value: object) -> None:
         """Show a value below what the cell shows."""
-        formatted = self._format(cell_id, value)
+        shown = self._format(cell_id, value)
         with self.gate.shielded(), self._lock:
-            self._stacks.setdefault(cell_id, []).append(formatted)
+            stacked = self._stacks.setdefault(cell_id, [])
+            stacked.append(shown)
+            if len(stacked) > MAX_STACK:
+                stacked[:2] = [_LEFT_OUT]
             self._send(cell_id)
 
     def replace(self, cell_id: CellId, value: object) -> None:
         """Show a value alone."""
-        formatted = self._format(cell_id, value)
+        shown = self._format(cell_id, value)
         with self.gate.shielded(), self._lock:
-            self._stacks[cell_id] = [formatted]
+            self._stacks[cell_id] = [shown]
             self._send(cell_id)
 
     def clear(self, cell_id: CellId) -> None:
@@ -65,15 +83,18 @@ class Outputs:
         with self._lock:
             stacked = self._stacks.get(cell_id)
             if stacked is None:
-                return _output(self._format(cell_id, value))
+                shown = self._format(cell_id, value)
+                if shown.holds is not None:
+                    self._results[cell_id] = shown.holds
+                return _output(shown.formatted)
             if value is None:
                 return None
             stacked.append(self._format(cell_id, value))
-            return _output(stack(stacked, self.max_bytes))
+            return self._stacked(cell_id)
 
     def release(self, cell_id: CellId) -> None:
         """Let go of what the cell's output kept alive."""
-        self._kept.pop(cell_id, None)
+        self._results.pop(cell_id, None)
         self._stacks.pop(cell_id, None)
 
     def take_import_errors(self) -> list[ImportError]:
@@ -81,19 +102,22 @@ class Outputs:
         errors, self.import_errors = self.import_errors, []
         return errors
 
-    def _format(self, cell_id: CellId, value: object) -> Formatted:
+    def _format(self, cell_id: CellId, value: object) -> _Shown:
         formatted = format_output(value, self.max_bytes)
-        if not issubclass(type(value), _HOLDS_NOTHING):
-            self._kept.setdefault(cell_id, []).append(value)
         failure = formatted.failure
         if failure is not None:
             if is_a(failure, ImportError):
                 self.import_errors.append(failure)
             self.console.write(cell_id, "stderr", formatted.failure_text)
-        return formatted
+        holds_nothing = issubclass(type(value), _HOLDS_NOTHING)
+        return _Shown(formatted, None if holds_nothing else value)
 
     def _send(self, cell_id: CellId) -> None:
-        self.send(cell_id, _output(stack(self._stacks[cell_id], self.max_bytes)))
+        self.send(cell_id, self._stacked(cell_id))
+
+    def _stacked(self, cell_id: CellId) -> CellOutput:
+        parts = [shown.formatted for shown in self._stacks[cell_id]]
+        return _output(stack(parts, self.max_bytes))
 
 
 def _output(formatted: Formatted) -> CellOutput:
