@@ -89,6 +89,7 @@ from callboard.runtime import (
     StateChange,
     StopReport,
     Subscription,
+    Superseded,
     Supervisor,
     SupervisorSnapshot,
 )
@@ -349,7 +350,8 @@ class Kernel:
         """Wait until every command accepted so far, and what they caused, has ended. A checkpoint."""
         await trio.lowlevel.checkpoint()
         while self._open or not self.ledger.balanced:
-            self._idle = trio.Event()
+            if self._idle.is_set():
+                self._idle = trio.Event()
             await self._idle.wait()
 
     async def wait_stop_requested(self) -> None:
@@ -371,6 +373,14 @@ class Kernel:
     # What ends a command.
 
     def _on_settled(self, settlement: Settlement) -> None:
+        try:
+            self._close_entry(settlement)
+        except Exception:
+            # The ledger goes on whatever its listeners raise, but a client would wait in vain without a trace.
+            _log.exception("the end of message %s was not told", settlement.seq)
+            raise
+
+    def _close_entry(self, settlement: Settlement) -> None:
         entry = self._open.pop(settlement.seq, None)
         command: Any = settlement.message if entry is None else entry.command
         if type(command) in self._parts.owners:
@@ -379,7 +389,8 @@ class Kernel:
                 entry is not None and updates_elements(entry.envelope.message)
             )
             self._announce_end(command, settlement, finished=finished)
-        if settlement.target == "ui":
+        # A merge is no end: what was merged waits on, in the message that it was merged into.
+        if settlement.target == "ui" and not isinstance(settlement.error, Superseded):
             self._on_tick_settled(command, settlement.outcome)
         if not self._open:
             self._idle.set()

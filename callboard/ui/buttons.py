@@ -146,5 +146,9 @@ class RunButton(UIElement[bool]):
     def _completed(self) -> None:
         self._value = False
 
+    @property
+    def _happening(self) -> bool:
+        return bool(self._value)
+
     def _data(self) -> Mapping[str, object]:
         return {"kind": self.kind}

@@ -103,6 +103,10 @@ class _Container(UIElement[V]):
             part._completed()
         self._refresh()
 
+    @property
+    def _happening(self) -> bool:
+        return any(part._happening for part in self._parts.values())
+
     def _children_html(self) -> str:
         return "".join(
             f'<div data-key="{escape(key)}">{part._html()}</div>'

@@ -230,6 +230,11 @@ class UIElement(Generic[V_co]):
         """The dependants of an update have run."""
 
     @property
+    def _happening(self) -> bool:
+        """Whether the value is an event that is over once the dependants have run."""
+        return False
+
+    @property
     def _parent(self) -> tuple[UIElement[Any], str] | None:
         """The container this element is a part of while that lives, and its key there."""
         if self._parent_link is None:

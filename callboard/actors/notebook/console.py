@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import threading
 import time
@@ -46,6 +47,11 @@ class Console:
     """Characters of one write that are kept; the rest is cut and said so on stderr."""
     _pieces: list[_Piece] = attrs.field(factory=list, init=False)
     _size: int = attrs.field(default=0, init=False)
+    _late: collections.deque[tuple[CellId, Channel, str, str]] = attrs.field(
+        factory=lambda: collections.deque(maxlen=1000), init=False
+    )
+    _control: int = attrs.field(factory=threading.get_ident, init=False)
+    """The thread that the console was made on, which must never wait for it."""
     _lock: threading.RLock = attrs.field(factory=threading.RLock, init=False)
 
     def write(
@@ -57,7 +63,12 @@ class Console:
         cut = len(text) - self.max_write
         if cut > 0:
             text = text[: self.max_write] + "..."
-        with self._lock:
+        if not self._lock.acquire(blocking=threading.get_ident() != self._control):
+            # A destructor that prints ran on the control thread, which whoever holds the console may be waiting for.
+            self._late.append((cell_id, channel, text, mimetype))
+            self.on_dirty()
+            return
+        try:
             was_clean = not self._pieces
             self._append(cell_id, channel, text, mimetype)
             if cut > 0:
@@ -70,6 +81,8 @@ class Console:
             if self._size > _PENDING_LIMIT:
                 self._flush()
                 return
+        finally:
+            self._lock.release()
         if was_clean:
             self.on_dirty()
 
@@ -105,6 +118,8 @@ class Console:
         self._pieces.append(_Piece(cell_id, channel, mimetype, [text]))
 
     def _flush(self) -> None:
+        while self._late:
+            self._append(*self._late.popleft())
         pieces, self._pieces, self._size = self._pieces, [], 0
         now = time.time()
         by_cell: dict[CellId, list[CellOutput]] = {}

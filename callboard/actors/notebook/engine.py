@@ -144,6 +144,9 @@ class Engine:
         book.request = batch.request
         try:
             changed, names = await self.ticks.apply(batch.values, run)
+            if any(element._happening for element in changed):
+                # A click is over with this run: a cell left to a newer tick would never hear of it.
+                run.gives_way = False
             roots = plan.ui_roots(book.state, names)
             owed, book.owed = book.owed, ()
             if book.settings.autorun:
@@ -249,7 +252,7 @@ class Engine:
     @_execute.register
     async def _(self, command: ExecuteStaleCellsCommand, run: Run) -> None:
         stale = plan.plan_stale(self.book.state)
-        roots = self._mutate(stale.codes) if stale.codes else ()
+        roots = self._mutate(stale.codes, run) if stale.codes else ()
         await self.runner.run(run, (*stale.roots, *roots))
 
     @_execute.register
@@ -257,7 +260,7 @@ class Engine:
         cell_id = command.cell_id
         state = self.book.state
         if cell_id in state.graph or cell_id in state.dormant or cell_id in state.errors:
-            await self.runner.run(run, self._mutate({}, delete=[cell_id]))
+            await self.runner.run(run, self._mutate({}, run, delete=[cell_id]))
 
     @_execute.register
     async def _(self, command: SyncGraphCommand, run: Run) -> None:
@@ -267,8 +270,8 @@ class Engine:
             )
         except ValueError as error:
             raise HostError(str(error)) from None
-        left_behind = self._mutate({}, delete=sync.delete)
-        registered = self._mutate(sync.codes)
+        left_behind = self._mutate({}, run, delete=sync.delete)
+        registered = self._mutate(sync.codes, run)
         await self.runner.run(run, (*left_behind, *registered))
 
     @_execute.register
@@ -290,10 +293,10 @@ class Engine:
         self.book.console.max_write = settings.std_stream_max_bytes
 
     async def _register_and_run(self, codes: Mapping[CellId, str], run: Run) -> None:
-        await self.runner.run(run, self._mutate(codes))
+        await self.runner.run(run, self._mutate(codes, run))
 
     def _mutate(
-        self, codes: Mapping[CellId, str], delete: Iterable[CellId] = ()
+        self, codes: Mapping[CellId, str], run: Run, delete: Iterable[CellId] = ()
     ) -> tuple[CellId, ...]:
         """MUTATE: register and delete cells, tell the page, and return the roots of the run that follows."""
         book = self.book
@@ -302,8 +305,7 @@ class Engine:
         deleted = list(delete)
         mutation = plan.mutate(book.state, codes, deleted, autorun=autorun, analyse=book.analyse)
         state = book.state = mutation.state
-        for invalidation in mutation.invalidated:
-            book.invalidate(invalidation)
+        self.runner.invalidate(mutation.invalidated, run)
         for cell_id in deleted:
             book.scopes.pop(cell_id, None)
             book.analyse.forget(cell_id)
@@ -318,8 +320,7 @@ class Engine:
         if autorun:
             for cell_id in mutation.recovered:
                 book.tell(cell_id, output=CellOutput.empty())
-        for invalidation in mutation.errored_invalidated:
-            book.invalidate(invalidation)
+        self.runner.invalidate(mutation.errored_invalidated, run)
         for cell_id, errors in mutation.errors.items():
             if cell_id in state.blocked:
                 book.tell(cell_id, status="disabled-transitively")

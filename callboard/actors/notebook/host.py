@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import attrs
@@ -18,7 +19,7 @@ from callboard.actors.notebook.variables import class_name
 from callboard.messages.commands import InvokeFunctionCommand, ModelCommand
 from callboard.messages.conflation import UIBatch
 from callboard.messages.notifications import FunctionCallResultNotification
-from callboard.runtime import Ingress
+from callboard.runtime import Closed, Ingress
 
 T = TypeVar("T")
 
@@ -93,6 +94,8 @@ class EngineHost:
         done = trio.Event()
         result: list[T] = []
         failure: list[BaseException] = []
+        started: list[bool] = []
+        given_up: list[bool] = []
 
         def ended() -> None:
             done.set()
@@ -100,13 +103,17 @@ class EngineHost:
                 self.abandoned.remove(run)
 
         async def on_cell_thread() -> None:
+            if given_up:
+                return  # its command has been answered; what it would do now would come too late
+            started.append(True)
             try:
                 result.append(await job())
             except BaseException as error:
                 failure.append(error)
             finally:
-                self.back.put(ended)
-                self.back.release()
+                with suppress(Closed):  # the kernel did not wait for it any longer
+                    self.back.put(ended)
+                    self.back.release()
 
         self.back.hold()
         try:
@@ -127,7 +134,9 @@ class EngineHost:
             with trio.move_on_after(self.grace, shield=True):
                 await done.wait()
             if not done.is_set():
-                self.abandoned.append(run)
+                given_up.append(True)
+                if started:
+                    self.abandoned.append(run)
             raise
         if failure:
             error = failure[0]

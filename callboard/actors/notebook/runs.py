@@ -89,7 +89,7 @@ class Runner:
         self._run_ids += 1
         try:
             self._announce(started)
-            self._invalidate(started.invalidations, run)
+            self.invalidate(started.invalidations, run)
             round_ = _Round(run, order)
             await self._cells(round_)
             self._finish(round_)
@@ -132,9 +132,9 @@ class Runner:
             if preparation.was_stale:
                 tell(preparation.cell_id, stale=False)
 
-    def _invalidate(self, invalidations: Sequence[Invalidation], run: Run) -> None:
+    def invalidate(self, invalidations: Sequence[Invalidation], run: Run) -> None:
+        """Take back what cells left behind. Destructors of their variables are user code, and so can be interrupted."""
         for invalidation in invalidations:
-            # Destructors of the variables are user code.
             self.executor.finish(partial(self.book.invalidate, invalidation), run)
 
     async def _cell(self, round_: _Round, cell_id: CellId) -> None:
@@ -198,8 +198,8 @@ class Runner:
         """Take note of how a cell ended, and tell the page: values, output, console, idle, in this order."""
         book, cell_id = self.book, cell.cell_id
         values = book.namespace.values
-        for name in cell.temporaries:
-            values.pop(name, None)
+        if cell.temporaries:
+            self.executor.finish(partial(book.namespace.remove, cell.temporaries), round_.run)
         book.bindings.update(cell_id, cell.defs, values)
         output: CellOutput | None
         if ended.error is None or is_a(ended.error, StopCell):
