@@ -28,6 +28,7 @@ import trio
 
 from benchmarks.faults import faulty_domains
 from benchmarks.scenario import Player, Result, Scenario, Wire, slow_package, steady
+from callboard.fd_stream import PromptFdStream
 from callboard.kernel import open_kernel
 from callboard.process import OwnedProcess, run_kernel_process
 from callboard.stdio import serve_stdio
@@ -106,7 +107,7 @@ async def serve(faults: Mapping[str, str], process: OwnedProcess) -> None:
     """Be the kernel, until the input ends."""
     async with (
         trio.lowlevel.FdStream(os.dup(process.stdin_fd)) as receive,
-        trio.lowlevel.FdStream(os.dup(process.stdout_fd)) as send,
+        PromptFdStream(os.dup(process.stdout_fd)) as send,
         open_kernel(
             surroundings=process, domains=faulty_domains(faults), drain=0.5, kill=0.5
         ) as kernel,

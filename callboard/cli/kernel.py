@@ -13,6 +13,7 @@ from trio.lowlevel import FdStream
 from callboard.cli import fail
 from callboard.cli.notebook import Notebook, explain, pose_as_script
 from callboard.cli.signals import Signals, received_signals
+from callboard.fd_stream import PromptFdStream
 from callboard.kernel import open_kernel
 from callboard.percent import NotebookFormatError
 from callboard.process import OwnedProcess, run_kernel_process
@@ -46,7 +47,7 @@ async def _serve(
     filename = None if notebook is None else notebook.filename
     async with (
         FdStream(os.dup(process.stdin_fd)) as receive,
-        FdStream(os.dup(process.stdout_fd)) as send,
+        PromptFdStream(os.dup(process.stdout_fd)) as send,
         trio.open_nursery() as nursery,
         open_kernel(surroundings=process, filename=filename, drain=drain) as kernel,
     ):
