@@ -59,8 +59,8 @@ async def test_without_a_terminal_it_ends_with_the_figures_as_json() -> None:
 
 async def test_without_a_package_index_it_installs_a_wheel_and_says_so() -> None:
     status, out, err = await play("--seconds", "2", env=without_index())
-    assert "a wheel built on the spot" in out
-    assert "callboard-demo-package installed in" in out
+    assert "a wheel built on the spot" in out, err
+    assert "callboard-demo-package installed in" in out, (status, out, err)
     assert "Successfully installed callboard-demo-package" in out
     assert status == (1 if "BROKEN" in out else 0)
     assert err == ""
