@@ -144,13 +144,14 @@ async def open_world(
                     clock,
                     violations,
                 )
+                # Listened to until the end: what is told while it stops may be more than is kept.
+                faults.stopping = True
+                started = trio.current_time()
+                record.report = await kernel.stop()
+                faults.end()
+                violations += _late(record, plan, trio.current_time() - started)
+                record.finish()
                 nursery.cancel_scope.cancel()
-            faults.stopping = True
-            started = trio.current_time()
-            record.report = await kernel.stop()
-            faults.end()
-            violations += _late(record, plan, trio.current_time() - started)
-            record.finish()
     for _ in range(3):
         await trio.testing.wait_all_tasks_blocked()
     violations += [f"leak: task {name}" for name in sorted(_tasks() - tasks)]
