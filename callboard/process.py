@@ -190,7 +190,15 @@ def _owned_process() -> Iterator[OwnedProcess]:
         os.register_at_fork(after_in_child=process.after_fork)
         # User code and its children must not eat the commands that come on descriptor 0.
         os.dup2(nothing.fileno(), 0)
-        handler = signal.signal(signal.SIGINT, process.gate.on_signal)
+        on_signal = process.gate.on_signal
+        handler = signal.signal(signal.SIGINT, on_signal)
+
+        def rearm() -> None:
+            # A cell may have changed the handler, as some GUI recipes do; the next interrupt would end the process.
+            if signal.getsignal(signal.SIGINT) is not on_signal:
+                signal.signal(signal.SIGINT, on_signal)
+
+        process.gate.rearm = rearm
         sys.setswitchinterval(SWITCH_INTERVAL)
         # What has been loaded by now stays. To look through it for garbage stops a slider for tens of milliseconds.
         gc.freeze()

@@ -121,7 +121,7 @@ class Ref(Generic[M]):
         if lane is not None and not control and not envelope._ticket:
             envelope._ticket = envelope.seq
             lane.enter(envelope.seq, account.name)
-        if deadline != inf and self.deadlines is not None:
+        if deadline != inf and self.deadlines is not None and not envelope.carries_others:
             self.deadlines.add(envelope)
         return envelope
 

@@ -118,6 +118,14 @@ class Envelope(Generic[M]):
         return self._ticket
 
     @property
+    def carries_others(self) -> bool:
+        """Whether earlier messages were merged into it, which ended as superseded by it.
+
+        While it is queued it neither expires nor can be cancelled: what they said would be lost with it.
+        """
+        return self._merged
+
+    @property
     def settled(self) -> bool:
         """Whether this message has ended."""
         return self.outcome is not None
@@ -198,11 +206,14 @@ class Envelope(Generic[M]):
         Still queued: it is settled `CANCELLED` in this call. Running: its handler is cancelled at
         its next checkpoint, and the message is settled when the handler has unwound; `CANCELLED`
         if it did because of this, `COMPLETED` if it returned all the same. Returns False if there
-        was nothing left to cancel. Not a checkpoint; `wait` for the end.
+        was nothing left to cancel, or it is queued and `carries_others`. Not a checkpoint; `wait`
+        for the end.
         """
         if self.outcome is not None:
             return False
         if self.started_at is None:
+            if self._merged:
+                return False
             self.finish(Outcome.CANCELLED, trio.current_time(), reason, Cancelled(reason))
         if self._scope is not None:
             if self._cancel_reason is None:
@@ -212,7 +223,7 @@ class Envelope(Generic[M]):
 
     def expire(self) -> None:
         """Settle as `EXPIRED` now; a running handler is cancelled, and what it answers is late."""
-        if self.outcome is not None:
+        if self.outcome is not None or (self._merged and self.started_at is None):
             return
         where = "in the queue" if self.started_at is None else "in its handler"
         reason = f"deadline passed {where}"

@@ -448,13 +448,21 @@ class TestConflation:
         assert ref.tell(Tick({"x": 2})).outcome is None
         assert drained(ref) == [Tick({"x": 2})]
 
-    async def test_a_cancelled_merged_message_closes_its_slot(self) -> None:
+    async def test_a_cancelled_message_closes_its_slot(self) -> None:
+        ref = make(conflation=LastValue())
+        ref.tell(Tick({"x": 1})).cancel()
+        ref.tell(Tick({"x": 2}))
+        assert ref.mailbox.depth == 1
+        assert drained(ref) == [Tick({"x": 2})]
+
+    async def test_what_was_merged_is_not_lost_with_the_message_that_carries_it(self) -> None:
         ref = make(conflation=LastValue())
         ref.tell(Tick({"x": 1}))
-        ref.tell(Tick({"x": 2})).cancel()
-        ref.tell(Tick({"x": 3}))
-        assert ref.mailbox.depth == 1
-        assert drained(ref) == [Tick({"x": 3})]
+        carrier = ref.tell(Tick({"y": 2}), deadline=trio.current_time() - 1)
+        assert carrier.carries_others
+        assert not carrier.cancel()
+        assert carrier.outcome is None
+        assert drained(ref) == [Tick({"x": 1, "y": 2})]
 
     async def test_a_merge_that_raises_rejects_the_later_message_alone(self) -> None:
         class Faulty(LastValue):

@@ -48,8 +48,9 @@ class CellFailures:
     def of_exception(self, cell_id: CellId, error: BaseException) -> CellError:
         """Make the error of a cell that raised."""
         raising_cell, note = None, ""
-        if is_a(error, NameError):
-            raising_cell, note = self._definer(cell_id, error.name)
+        name = error.name if is_a(error, NameError) else None
+        if issubclass(type(name), str):  # it is what user code gave it
+            raising_cell, note = self._definer(cell_id, name)
         shown = ExceptionError(
             msg=message_of(error) + note,
             exception_type=class_name(error),

@@ -149,6 +149,8 @@ class InterruptGate:
     breaker: Breaker | None = None
     on_foreign_signal: Callable[[], object] | None = None
     """Called on the main thread for a SIGINT that nobody asked the gate for, such as Ctrl-C in a terminal."""
+    rearm: Callable[[], object] | None = None
+    """Called before user code is entered, to undo what earlier user code did to the way interrupts come."""
     _lock: threading.RLock = attrs.field(factory=threading.RLock, init=False)
     _run: Interruptible | None = attrs.field(default=None, init=False)
     """The run whose user code is running, or waiting in an ``await``."""
@@ -234,6 +236,8 @@ class InterruptGate:
             self._leave(outer)
 
     def _enter(self, run: Interruptible) -> None:
+        if self.rearm is not None and self._run is None:
+            self.rearm()
         # With the lock held: an interrupt either finds the section and breaks it, or has left word by then.
         with self._lock:
             self._thread = threading.get_ident()
