@@ -212,7 +212,7 @@ class Envelope(Generic[M]):
         if self.outcome is not None:
             return False
         if self.started_at is None:
-            if self._merged:
+            if self._merged and self._mailbox is not None:
                 return False
             self.finish(Outcome.CANCELLED, trio.current_time(), reason, Cancelled(reason))
         if self._scope is not None:
@@ -223,7 +223,7 @@ class Envelope(Generic[M]):
 
     def expire(self) -> None:
         """Settle as `EXPIRED` now; a running handler is cancelled, and what it answers is late."""
-        if self.outcome is not None or (self._merged and self.started_at is None):
+        if self.outcome is not None or (self._merged and self._mailbox is not None):
             return
         where = "in the queue" if self.started_at is None else "in its handler"
         reason = f"deadline passed {where}"
