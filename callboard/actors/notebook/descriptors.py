@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import ctypes
 import os
 import select
+import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -38,7 +40,7 @@ class DescriptorCapture:
     _thread: threading.Thread | None = attrs.field(default=None, init=False)
 
     def __enter__(self) -> DescriptorCapture:
-        _flush_c()
+        _flush()
         channels: tuple[tuple[int, Channel], ...] = ((1, "stdout"), (2, "stderr"))
         for target, channel in channels:
             reader, writer = os.pipe()
@@ -60,7 +62,7 @@ class DescriptorCapture:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _flush_c()
+        _flush()
         self.drain()
         for target, saved in self._saved.items():
             os.dup2(saved, target)
@@ -79,7 +81,7 @@ class DescriptorCapture:
 
     def drain(self) -> None:
         """Hand over all that has been written until now, by this process and by its children."""
-        _flush_c()
+        _flush()
         with self._lock:
             if self._poll.poll(0):
                 for target in self._pipes:
@@ -111,6 +113,10 @@ class DescriptorCapture:
                 return
 
 
-def _flush_c() -> None:
-    """Flush C's stdio buffers: with a pipe behind it, libc keeps text back until its buffer is full."""
+def _flush() -> None:
+    """Flush what keeps text back while a pipe is behind it: C's stdio, and the streams Python made at its start."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):  # user code may have closed it
+                stream.flush()
     _LIBC.fflush(None)
