@@ -27,7 +27,7 @@ def without_index(**variables: str) -> dict[str, str]:
         PIP_NO_INDEX="1",
         PIP_CONFIG_FILE=os.devnull,
         PIP_FIND_LINKS="",
-        UV_NO_INDEX="1",
+        UV_OFFLINE="1",
         UV_NO_CONFIG="1",
         **variables,
     )

@@ -44,7 +44,7 @@ def offline(wheels: Path, tmp_path: Path) -> dict[str, str]:
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": str(wheels),
         "PIP_NO_CACHE_DIR": "1",
-        "UV_NO_INDEX": "1",
+        "UV_OFFLINE": "1",
         "UV_FIND_LINKS": str(wheels),
         "UV_CACHE_DIR": str(tmp_path / "uv-cache"),
         "UV_PYTHON_DOWNLOADS": "never",
