@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -162,6 +163,25 @@ def run_kernel_process(main: Callable[[OwnedProcess], Awaitable[T]]) -> T:
     if errors:
         raise errors[0]
     return results[0]
+
+
+def leave_behind(status: int) -> int:
+    """Return ``status``, and have the process end with it although threads of user code go on.
+
+    The interpreter waits for every thread that is no daemon, for ever if need be. To be called last of all.
+    """
+    main = threading.main_thread()
+    staying = [each.name for each in threading.enumerate() if not each.daemon and each is not main]
+    if staying:
+
+        def end() -> None:
+            time.sleep(GRACE)
+            text = f"callboard: threads of user code do not end ({', '.join(staying)}); exiting\n"
+            os.write(2, text.encode("utf-8", "backslashreplace"))
+            os._exit(status)
+
+        threading.Thread(target=end, name="callboard end", daemon=True).start()
+    return status
 
 
 @contextmanager

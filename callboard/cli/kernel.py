@@ -16,7 +16,7 @@ from callboard.cli.signals import Signals, received_signals
 from callboard.fd_stream import PromptFdStream
 from callboard.kernel import open_kernel
 from callboard.percent import NotebookFormatError
-from callboard.process import OwnedProcess, run_kernel_process
+from callboard.process import OwnedProcess, leave_behind, run_kernel_process
 from callboard.stdio import serve_stdio
 
 
@@ -31,7 +31,7 @@ def main(options: Namespace) -> int:
     pose_as_script(notebook)
     with received_signals() as signals:
         run_kernel_process(partial(_serve, notebook, options.drain, signals))
-    return 0
+    return leave_behind(0)
 
 
 async def _serve(

@@ -331,3 +331,16 @@ def test_a_file_that_is_no_notebook_is_bad_usage(
     assert (ran.returncode, ran.stdout) == (2, "")
     assert str(path) in ran.stderr
     assert reason in ran.stderr
+
+
+@pytest.mark.slow
+async def test_threads_that_user_code_leaves_do_not_keep_the_process() -> None:
+    async with started("kernel", "--stdio") as kernel:
+        await kernel.execute(
+            a="import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()"
+        )
+        await kernel.until(settled("execute-cells"))
+        await kernel.end_input()
+        await kernel.rest()
+        assert await kernel.wait() == 0
+        assert "threads of user code do not end" in kernel.stderr.decode()
