@@ -276,3 +276,46 @@ async def test_settings_given_at_the_start_hold() -> None:
         await notebook.run(a="x = 1", b="x")
         assert (await notebook.run(a="x = 2")).started == ["a"]
         assert (await notebook.run(f="__file__")).cell("f").output == "/n.py"
+
+
+async def test_a_running_tick_is_cancelled_by_its_token(notebook: Driver) -> None:
+    await notebook.run(CB, a="s = cb.ui.slider(0, 9)")
+    await notebook.run(b="if s.value:\n    print('started')\n    while True: pass")
+    envelope = notebook.post(tick({"a-0": 1}, token="mine"))
+    await notebook.until_printed("b", "started")
+    assert notebook.kernel.cancel("mine", "no longer wanted")
+    settlement = await envelope.wait()
+    assert (settlement.outcome, settlement.reason) == (Outcome.CANCELLED, "no longer wanted")
+    heard = notebook.news()
+    assert heard.cell("b").error.type == "interruption"
+    assert heard.finished == 1
+
+
+async def test_a_deadline_that_passes_in_the_queue_ends_the_command_there(
+    notebook: Driver,
+) -> None:
+    hold = notebook.hold("hold")
+    first = notebook.post(execute({"a": "hold()"}))
+    await hold.reached()
+    notebook.news()
+    late = notebook.post(execute({"b": "'never'"}), timeout=0.01)
+    assert (await late.wait()).outcome is Outcome.EXPIRED
+    assert notebook.news().trace == ["completed-run", "settled execute-cells expired"]
+    hold.release()
+    await first.wait()
+    assert (await notebook.settle()).started == []
+
+
+async def test_sender_and_trace_context_come_back_with_the_settlement(notebook: Driver) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    settlement = await notebook.kernel.ask(execute({"a": "1"}), sender="page", trace=trace)
+    assert (settlement.sender, settlement.trace) == ("page", trace)
+    assert settlement.ran > 0
+    [end] = notebook.news().of(CommandSettledNotification)
+    assert end.ran_ms == pytest.approx(settlement.ran * 1000)
+
+
+async def test_the_cells_of_all_runs_are_counted_in_the_status(notebook: Driver) -> None:
+    await notebook.run(a="x = 1", b="x")
+    await notebook.run(a="x = 2")
+    assert notebook.kernel.status().run_cells == 4

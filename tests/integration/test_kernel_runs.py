@@ -15,7 +15,7 @@ from callboard.messages.commands import (
 from callboard.messages.ids import CellId
 from callboard.messages.notifications import VariablesNotification
 from callboard.messages.payloads import MultipleDefinitionError
-from callboard.testing.driver import Driver, Heard, open_driver
+from callboard.testing.driver import Driver, Heard, execute, open_driver
 
 LAZY = UpdateUserConfigCommand({"runtime": {"on_cell_change": "lazy"}})
 AUTORUN = UpdateUserConfigCommand({"runtime": {"on_cell_change": "autorun"}})
@@ -512,3 +512,92 @@ async def test_stopping_the_scratchpad_shows_the_output_given(notebook: Driver) 
     )
     assert heard.cell("__scratch__").output == "enough"
     assert heard.cell("__scratch__").console_items == []
+
+
+# what else the order of things depends on
+
+
+async def test_a_blank_cell_runs_as_nothing_and_never_counts_as_unchanged(
+    notebook: Driver,
+) -> None:
+    first = await notebook.run(a="# nothing yet")
+    second = await notebook.run(a="# nothing yet")
+    assert (
+        first.trace[-5:]
+        == second.trace[-5:]
+        == [
+            "a: running, console cleared",
+            "a: output empty",
+            "a: idle",
+            "completed-run",
+            "settled execute-cells completed",
+        ]
+    )
+    assert second.trace.count("remove-ui-elements a") == 2
+
+
+async def test_adding_to_another_cells_variable_is_a_second_definition(notebook: Driver) -> None:
+    heard = await notebook.run(a="x = 1", b="x += 1")
+    assert heard.cell("b").error == MultipleDefinitionError("x", [CellId("a")])
+
+
+async def test_two_cells_that_delete_the_same_name_form_a_circle(notebook: Driver) -> None:
+    heard = await notebook.run(a="x = 1", b="del x", c="del x")
+    assert [heard.cell(cell).error.type for cell in "bc"] == ["cycle", "cycle"]
+    assert heard.started == ["a"]
+
+
+async def test_a_cell_that_does_not_compile_can_be_deleted(notebook: Driver) -> None:
+    await notebook.run(a="x =", b="y = 1")
+    heard = await notebook.do(delete("a"))
+    assert heard.trace == ["variables", "settled delete-cell completed"]
+
+
+async def test_a_stale_setup_cell_joins_every_run(notebook: Driver) -> None:
+    await notebook.create({"setup": "import math", "a": "1", "b": "2"}, auto_run=False)
+    heard = await notebook.run(a="1")
+    assert heard.started == ["a"]
+    await notebook.do(LAZY)
+    await notebook.do(configure(setup=True))
+    await notebook.run(setup="import math as m")
+    await notebook.do(configure(setup=False))
+    heard = await notebook.run(a="1")
+    assert sorted(heard.started) == ["a", "setup"]
+
+
+async def test_the_error_of_a_disabled_cell_goes_when_what_caused_it_does(
+    notebook: Driver,
+) -> None:
+    await notebook.run(a="x = 1 / 0", b="y = x", c="y")
+    await notebook.do(configure(b=True))
+    heard = await notebook.run(a="x = 1")
+    assert heard.started == ["a"]
+    for cell, status in (("b", "idle"), ("c", "disabled-transitively")):
+        assert heard.cell(cell).output == ""
+        assert heard.cell(cell).statuses[-1] == status
+
+
+async def test_cells_that_were_interrupted_run_when_what_they_import_is_run_again(
+    notebook: Driver,
+) -> None:
+    await notebook.run(a="import math", b="math.floor(1.5)")
+    envelope = notebook.post(execute({"c": "math\nprint('started')\nwhile True: pass"}))
+    await notebook.until_printed("c", "started")
+    notebook.kernel.interrupt()
+    await envelope.wait()
+    notebook.news()
+    await notebook.run(c="math.ceil(1.5)")
+    assert (await notebook.run(a="import math")).started == ["a"]
+
+
+async def test_a_notebook_may_be_emptied_and_opened_again(notebook: Driver) -> None:
+    await notebook.create({"a": "x = 1"})
+    await notebook.do(delete("a"))
+    heard = await notebook.create({"a": "x = 2\nx"})
+    assert heard.cell("a").output == "2"
+
+
+async def test_names_that_python_itself_brings_are_no_variables(notebook: Driver) -> None:
+    heard = await notebook.run(a="print(len([1]))\n__name__")
+    assert variables(heard) == {}
+    assert heard.cell("a").output == "__main__"

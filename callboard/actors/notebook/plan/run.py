@@ -163,17 +163,20 @@ def finish_run(
         finished = attrs.evolve(
             state, results={**state.results, **news}, imported={**state.imported, **imports}
         )
-    recovered = tuple(cell for cell in disabled if not _fails_above(finished, cell))
-    if recovered:
-        # The others keep the result that tells their error is still shown.
-        fresh = dict.fromkeys(recovered, RunResult.DISABLED)
+    # The others keep the result that tells their error is still shown.
+    fresh: dict[CellId, RunResult] = {}
+    for cell in disabled:
+        # In the order they ran: one that recovers is no reason for those below it not to.
+        if not _fails_above(finished, fresh, cell):
+            fresh[cell] = RunResult.DISABLED
+    if fresh:
         finished = attrs.evolve(finished, results={**finished.results, **fresh})
-    return Finish(finished, recovered)
+    return Finish(finished, tuple(fresh))
 
 
-def _fails_above(state: NotebookState, cell_id: CellId) -> bool:
+def _fails_above(state: NotebookState, fresh: Mapping[CellId, RunResult], cell_id: CellId) -> bool:
     return any(
-        cell in state.errors or state.results.get(cell) in _FAILED
+        cell in state.errors or (cell not in fresh and state.results.get(cell) in _FAILED)
         for cell in state.graph.ancestors([cell_id])
     )
 
