@@ -15,7 +15,7 @@ plain = Redactor()
     "text",
     [
         "Looking in indexes: https://me:hunter22@example.org/simple",
-        "Looking in indexes: https://me:hunter22@example.org/simple, https://pypi.org/simple",
+        "Looking in indexes: https://me:hunter22@example.org/simple, https://index.example/simple",
         "git+https://hunter22@example.org/foo.git",
         "error: https://me:hun@ter22@example.org/simple",
         "error: https://me:hunter22/@example.org/simple",
@@ -54,7 +54,7 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 def test_what_the_environment_knows_to_be_secret_is_hidden_wherever_it_turns_up() -> None:
     redact = Redactor(
         {
-            "PIP_INDEX_URL": "https://me:p%40ss-word@example.org/simple https://pypi.org",
+            "PIP_INDEX_URL": "https://me:p%40ss-word@example.org/simple https://index.example",
             "UV_INDEX_PRIVATE_PASSWORD": "uv-secret",
             "POETRY_PYPI_TOKEN_HERE": "pypi-AgEI",
             "DATABASE_URL": "postgres://u:db-secret@h/d",
