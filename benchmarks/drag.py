@@ -34,6 +34,8 @@ from benchmarks.scenario import HANGING, Result, Scenario, percentile, scenarios
 # Both kernels list the tables of a SQLAlchemy engine; the marimo driver shares attrs classes.
 EXTRAS = ("sqlalchemy==2.0.51", "attrs==26.1.0")
 CALLBOARD = "callboard"
+STARTING = 60.0
+"""Seconds for a kernel to start and to stop."""
 DISTRIBUTIONS = ("trio", "attrs", "msgspec")
 
 
@@ -51,12 +53,14 @@ def play(kernel: str, python: Path, scenario: Scenario) -> Result:
 
     Raises:
         RuntimeError: the driver failed; with what it wrote last.
+        subprocess.TimeoutExpired: the driver did not end.
     """
     driver = "benchmarks." + ("callboard_kernel" if kernel == CALLBOARD else "marimo_kernel")
     with tempfile.TemporaryDirectory() as folder:
         ran = subprocess.run(
             [str(python), "-m", driver],
             check=False,
+            timeout=scenario.drag.start + scenario.drag.seconds + scenario.patience + STARTING,
             input=scenario.to_json(),
             capture_output=True,
             text=True,

@@ -82,6 +82,9 @@ class MarimoKernel:
 
     def stop(self) -> None:
         self._manager.close_kernel()
+        # It is asked to end, does not always, and would be waited for at the end of this process.
+        self._manager.kernel_task.join(5.0)
+        self._manager.kernel_task.kill()
 
 
 async def _finish(awaitable: Any) -> None:
