@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -422,3 +423,28 @@ async def test_a_deadline_that_passes_breaks_user_code(notebook: Driver) -> None
     heard = await notebook.run(b="'fine'")
     assert heard.cell("b").output == "fine"
     assert "a: error interruption" in heard.trace
+
+
+async def test_an_interrupt_breaks_a_destructor_and_leaves_nothing_half_removed(
+    notebook: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The interpreter ignores whatever a destructor raises, but the destructor ends.
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+    code = """
+class Slow:
+    def __del__(self):
+        print('started')
+        while True:
+            pass
+x = Slow()
+y = 1
+z = 2
+"""
+    await notebook.run(a=code, b="z")
+    # What prints outside of any cell is heard from the one that ran last.
+    heard = await interrupt(notebook, execute({"a": "x = y = z = 3"}), "b")
+    assert heard.settled == ["execute-cells completed"]
+    assert heard.cell("a").error.type == "interruption"
+    assert heard.trace.count("remove-ui-elements a") == 2
+    told = await notebook.run(c="sorted({'x', 'y', 'z'} & globals().keys())")
+    assert told.cell("c").output == "[]"

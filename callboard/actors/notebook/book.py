@@ -116,22 +116,23 @@ class Book:
             )
         )
 
-    def invalidate(self, invalidation: Invalidation) -> None:
+    def invalidate(self, invalidation: Invalidation) -> list[object]:
         """Take back what a cell left behind, and tell the page that its elements are gone.
 
-        Removes variables, whose destructors may run user code. Threads of the cell and of what depends on it are
-        asked to exit.
+        Returns it, because to let go of it may run user code. Threads of the cell and of what depends on it are asked
+        to exit.
         """
         cell_id = invalidation.cell_id
-        self.namespace.remove(invalidation.names)
+        taken = self.namespace.take(invalidation.names)
         self.bindings.forget(cell_id)
-        self.outputs.release(cell_id)
-        self.errors.pop(cell_id, None)
+        taken += self.outputs.take(cell_id)
+        taken.append(self.errors.pop(cell_id, None))
         for owner in invalidation.dispose:
             scope = self.scopes.get(owner)
             if scope is not None:
                 scope.release()
         self.emit(RemoveUIElementsNotification(cell_id))
+        return taken
 
     def imported_modules(self) -> frozenset[str]:
         """Return the modules that registered cells import, with their packages; from any thread."""

@@ -37,18 +37,18 @@ class Namespace:
         """Set ``__file__`` as the cells see it."""
         self.values["__file__"] = filename
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove variables and their annotations; their destructors may run user code here."""
+    def take(self, names: Iterable[str]) -> list[object]:
+        """Remove variables and their annotations, and return what they held: letting go of it may run user code."""
         annotations = self.values.get("__annotations__")
-        doomed = []
+        taken: list[object] = []
         for name in names:
             if name == "__doc__":
                 self.values["__doc__"] = self.doc
             elif name in self.values:
-                doomed.append(self.values.pop(name))
-            if isinstance(annotations, dict):
+                taken.append(self.values.pop(name))
+            if type(annotations) is dict:
                 annotations.pop(name, None)
-        doomed.clear()
+        return taken
 
     def copy(self) -> dict[str, Any]:
         """Return a shallow copy: new names and rebindings stay in it, changes to objects do not."""

@@ -53,7 +53,7 @@ class Outputs:
 
     def begin(self, cell_id: CellId) -> None:
         """Forget what an earlier execution of the cell appended."""
-        self.release(cell_id)
+        self.take(cell_id)
 
     def append(self, cell_id: CellId, value: object) -> None:
         """Show a value below what the cell shows."""
@@ -92,10 +92,9 @@ class Outputs:
             stacked.append(self._format(cell_id, value))
             return self._stacked(cell_id)
 
-    def release(self, cell_id: CellId) -> None:
-        """Let go of what the cell's output kept alive."""
-        self._results.pop(cell_id, None)
-        self._stacks.pop(cell_id, None)
+    def take(self, cell_id: CellId) -> list[object]:
+        """Forget what the cell shows, and return what that kept alive: letting go of it may run user code."""
+        return [self._results.pop(cell_id, None), self._stacks.pop(cell_id, None)]
 
     def take_import_errors(self) -> list[ImportError]:
         """Return and forget what formatters could not import."""

@@ -133,9 +133,10 @@ class Runner:
                 tell(preparation.cell_id, stale=False)
 
     def invalidate(self, invalidations: Sequence[Invalidation], run: Run) -> None:
-        """Take back what cells left behind. Destructors of their variables are user code, and so can be interrupted."""
+        """Take back what cells left behind. Destructors are user code, and so can be interrupted; no more than that."""
         for invalidation in invalidations:
-            self.executor.finish(partial(self.book.invalidate, invalidation), run)
+            taken = self.book.invalidate(invalidation)
+            self.executor.finish(taken.clear, run)
 
     async def _cell(self, round_: _Round, cell_id: CellId) -> None:
         """Run one cell, or say why it is not run."""
@@ -199,7 +200,8 @@ class Runner:
         book, cell_id = self.book, cell.cell_id
         values = book.namespace.values
         if cell.temporaries:
-            self.executor.finish(partial(book.namespace.remove, cell.temporaries), round_.run)
+            taken = book.namespace.take(cell.temporaries)
+            self.executor.finish(taken.clear, round_.run)
         book.bindings.update(cell_id, cell.defs, values)
         output: CellOutput | None
         if ended.error is None or is_a(ended.error, StopCell):

@@ -69,7 +69,7 @@ class Scratchpad:
         book.flush_console()
         self._tell(status="idle")
         run.current = None
-        book.outputs.release(SCRATCHPAD_CELL)
+        self.executor.finish(book.outputs.take(SCRATCHPAD_CELL).clear, run)
         self._report_missing(command, ended, run)
 
     def _output(self, ended: Ended, run: Run) -> CellOutput | None:

@@ -50,7 +50,7 @@ def test_a_namespace_starts_as_that_of_a_main_module() -> None:
 def test_removing_variables_removes_their_annotations_and_restores_the_docstring() -> None:
     namespace = Namespace(doc="The notebook.")
     exec("x: int = 1\ny: int = 2\n__doc__ = 'of a cell'", namespace.values)
-    namespace.remove(["x", "__doc__", "never_there"])
+    assert namespace.take(["x", "__doc__", "never_there"]) == [1]
     assert "x" not in namespace.values
     assert list(namespace.values["__annotations__"]) == ["y"]
     assert namespace.values["__doc__"] == "The notebook."
@@ -61,7 +61,9 @@ def test_destructors_see_all_variables_of_the_removal_gone() -> None:
     seen: list[bool] = []
     namespace.values["look"] = lambda: seen.append("b" in namespace.values)
     exec("class C:\n    def __del__(self):\n        look()\na = C()\nb = 1", namespace.values)
-    namespace.remove(["a", "b"])
+    taken = namespace.take(["a", "b"])
+    assert seen == []
+    taken.clear()
     assert seen == [False]
 
 
