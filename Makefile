@@ -82,5 +82,6 @@ $(RUNTIME): $(INTERPRETER) pyproject.toml constraints.txt
 
 $(DEV): $(RUNTIME)
 	@echo "installing the pinned development tools into $(VENV)"
-	@$(PIP) $$($(BIN)/python tools/pin.py --list dev)
+	@$(PIP) $$($(BIN)/python tools/pin.py --list dev) $$($(BIN)/python tools/pin.py --list backends) \
+		$$($(BIN)/python tools/pin.py --list data)
 	@touch $@

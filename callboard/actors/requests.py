@@ -1,0 +1,77 @@
+"""What a domain that answers requests is made of, and what one request may ask of the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Protocol, TypeVar
+
+from callboard.engines.placement import Place
+from callboard.messages.notifications import Notification
+
+C_co = TypeVar("C_co", covariant=True)
+C_contra = TypeVar("C_contra", contravariant=True)
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """A request that cannot be carried out; the text is for the one who sent it, so it must hold no secret.
+
+    The command fails; its reply is ``reply``, or the error reply of its type with this text.
+    """
+
+    def __init__(self, text: str, reply: Notification | None = None) -> None:
+        super().__init__(text)
+        self.reply = reply
+
+
+class Request(Protocol, Generic[C_co]):
+    """One command under way, and what its handler may ask of the kernel. For the trio thread only.
+
+    It has a deadline and can be cancelled; either raises ``trio.Cancelled`` in whatever is awaited here.
+    """
+
+    @property
+    def command(self) -> C_co:
+        """The command."""
+
+    async def variable(self, name: str) -> object:
+        """Return the value of a notebook variable as of the command's place in the order. A checkpoint.
+
+        It waits only for a cell that (re)defines the name and whose run was asked for before the command. ``name`` has
+        to be one of those that the domain's ``reads`` gives for the command.
+
+        Raises:
+            Refused: there is no such variable, or the cell that defines it failed; the text says which.
+        """
+
+    async def call(
+        self,
+        function: Callable[[], T],
+        place: Place = Place.ANY_THREAD,
+        *,
+        exclusive: object | None = None,
+        interrupt: Callable[[], object] | None = None,
+    ) -> T:
+        """Call blocking code off the control thread, and return or raise what it does. A checkpoint.
+
+        ``place`` says on which thread. Two calls with the same (identical) ``exclusive`` object never overlap within
+        the kernel's domains. On cancellation or at the deadline ``interrupt`` is called (from any thread, at once),
+        the call is left to itself, and what it returns is dropped: its late effects have to be harmless.
+        """
+
+    def notify(self, notification: Notification) -> None:
+        """Tell all subscribers something, such as how far a long request is; not the reply."""
+
+
+class Answers(Protocol[C_contra]):
+    """A domain that answers requests: several at a time, started in the order in which they were sent."""
+
+    def reads(self, command: C_contra) -> Iterable[str]:
+        """Name the notebook variables that carrying out a command may need. Pure, quick, never raises."""
+
+    async def answer(self, request: Request[Any]) -> Notification | None:
+        """Carry out one request and return its reply; None for a command that has none.
+
+        Raises:
+            Refused: it cannot be carried out; anything else that is raised is a defect and crashes the actor.
+        """
