@@ -1,0 +1,94 @@
+"""What is told of a dataframe without being asked. For the thread that the frame may be read on."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any, Final
+
+from callboard.actors.datasets.frames import Frame
+from callboard.actors.datasets.primitives import Primitive, cut, label, primitive
+from callboard.actors.datasets.queries import data_type, narwhals
+from callboard.messages.ids import VariableName
+from callboard.messages.payloads import DataTable, DataTableColumn, DataType
+
+MAX_COLUMNS: Final = 10_000
+"""Columns that are described; ``num_columns`` counts all."""
+MAX_SAMPLED: Final = 1000
+"""Columns with sample values."""
+SAMPLES: Final = 3
+
+
+def describe(name: str, frame: Any, kind: Frame) -> DataTable:
+    """Describe the dataframe in the variable ``name``: columns and types, and what is cheap to know of its rows.
+
+    Lazy frames have neither sample values nor a number of rows: both would cost a query. Without narwhals the types
+    are unknown.
+
+    Raises:
+        Exception: what the frame's library raises.
+    """
+    external = external_types(frame, kind)
+    types = _types(frame, len(external))
+    samples = [] if kind.is_lazy else _samples(frame, kind)
+    columns = [
+        DataTableColumn(
+            label(column),
+            types[place] if place < len(types) else "unknown",
+            cut(text),
+            list(samples[place]) if place < len(samples) else [],
+        )
+        for place, (column, text) in enumerate(external[:MAX_COLUMNS])
+    ]
+    return DataTable(
+        source_type="local",
+        source="memory",
+        name=name,
+        num_rows=None if kind.is_lazy else len(frame),
+        num_columns=len(external),
+        variable_name=VariableName(name),
+        columns=columns,
+    )
+
+
+def external_types(frame: Any, kind: Frame) -> list[tuple[object, str]]:
+    """Return each column's name, and its type as its library calls it."""
+    match kind:
+        case Frame.PANDAS:
+            return [(name, str(dtype)) for name, dtype in frame.dtypes.items()]
+        case Frame.POLARS:
+            return [(name, str(dtype)) for name, dtype in frame.schema.items()]
+        case Frame.POLARS_LAZY:
+            return [(name, str(dtype)) for name, dtype in frame.collect_schema().items()]
+        case Frame.ARROW:
+            return [(field.name, str(field.type)) for field in frame.schema]
+        case Frame.IBIS:
+            return [(name, str(dtype)) for name, dtype in frame.schema().items()]
+        case Frame.DUCKDB:
+            return list(zip(frame.columns, map(str, frame.types), strict=True))
+
+
+def _types(frame: Any, columns: int) -> list[DataType]:
+    try:
+        schema = narwhals().from_native(frame).collect_schema()
+    except Exception:
+        # narwhals is missing, or refuses the frame, such as one with two columns of one name.
+        return ["unknown"] * min(columns, MAX_COLUMNS)
+    return [data_type(dtype) for dtype in islice(schema.values(), MAX_COLUMNS)]
+
+
+def _samples(frame: Any, kind: Frame) -> list[list[Primitive]]:
+    """Return the first values of each column, in its order."""
+    match kind:
+        case Frame.PANDAS:
+            # A column at a time: a frame that mixes types would be copied into one of objects.
+            head = frame.iloc[:SAMPLES, :MAX_SAMPLED]
+            columns = (head.iloc[:, place].tolist() for place in range(head.shape[1]))
+        case Frame.POLARS:
+            columns = (
+                column.head(SAMPLES).to_list() for column in frame.get_columns()[:MAX_SAMPLED]
+            )
+        case _:
+            columns = (
+                column.slice(0, SAMPLES).to_pylist() for column in frame.columns[:MAX_SAMPLED]
+            )
+    return [[primitive(value) for value in column] for column in columns]
