@@ -71,9 +71,6 @@ class Redactor:
         return text
 
 
-_plain: Final = Redactor()
-
-
 def redacted(text: str) -> str:
     """Return the text of somebody else's error without credentials: those of URLs and of connection strings.
 
@@ -97,3 +94,6 @@ def _secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
             if secret:
                 yield secret
                 yield unquote(secret)
+
+
+_plain: Final = Redactor()
