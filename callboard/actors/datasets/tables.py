@@ -27,9 +27,10 @@ def describe(name: str, frame: Any, kind: Frame) -> DataTable:
     Raises:
         Exception: what the frame's library raises.
     """
-    external = external_types(frame, kind)
-    types = _types(frame, len(external))
-    samples = [] if kind.is_lazy else _samples(frame, kind)
+    described, num_columns = _narrowed(frame, kind)
+    external = external_types(described, kind)[:MAX_COLUMNS]
+    types = _types(described)
+    samples = [] if kind.is_lazy else _samples(described, kind)
     columns = [
         DataTableColumn(
             label(column),
@@ -37,17 +38,31 @@ def describe(name: str, frame: Any, kind: Frame) -> DataTable:
             cut(text),
             list(samples[place]) if place < len(samples) else [],
         )
-        for place, (column, text) in enumerate(external[:MAX_COLUMNS])
+        for place, (column, text) in enumerate(external)
     ]
     return DataTable(
         source_type="local",
         source="memory",
         name=name,
         num_rows=None if kind.is_lazy else len(frame),
-        num_columns=len(external),
+        num_columns=num_columns,
         variable_name=VariableName(name),
         columns=columns,
     )
+
+
+def _narrowed(frame: Any, kind: Frame) -> tuple[Any, int]:
+    """Return a frame of the columns that are described, and how many there are in all."""
+    match kind:
+        case Frame.PANDAS:
+            return frame.iloc[:, :MAX_COLUMNS], frame.shape[1]
+        case Frame.POLARS:
+            return (frame if frame.width <= MAX_COLUMNS else frame[:, :MAX_COLUMNS]), frame.width
+        case Frame.ARROW:
+            width = frame.num_columns
+            return (frame if width <= MAX_COLUMNS else frame.select(range(MAX_COLUMNS))), width
+        case _:
+            return frame, len(external_types(frame, kind))
 
 
 def external_types(frame: Any, kind: Frame) -> list[tuple[object, str]]:
@@ -67,12 +82,12 @@ def external_types(frame: Any, kind: Frame) -> list[tuple[object, str]]:
             return list(zip(frame.columns, map(str, frame.types), strict=True))
 
 
-def _types(frame: Any, columns: int) -> list[DataType]:
+def _types(frame: Any) -> list[DataType]:
     try:
         schema = narwhals().from_native(frame).collect_schema()
     except Exception:
         # narwhals is missing, or refuses the frame, such as one with two columns of one name.
-        return ["unknown"] * min(columns, MAX_COLUMNS)
+        return []
     return [data_type(dtype) for dtype in islice(schema.values(), MAX_COLUMNS)]
 
 

@@ -1,0 +1,93 @@
+"""The commands of the datasets domain, each to what carries it out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import attrs
+
+from callboard.actors.datasets.contained import ask
+from callboard.actors.datasets.detectors import DETECTORS
+from callboard.actors.datasets.discovery import Surroundings, detect, take_surroundings
+from callboard.actors.datasets.introspection import Introspect, introspect
+from callboard.actors.datasets.listings import (
+    list_data_source_connection,
+    list_sql_schemas,
+    list_sql_tables,
+    preview_sql_table,
+)
+from callboard.actors.datasets.previews import preview_dataset_column
+from callboard.actors.requests import Request
+from callboard.engines.discovery import Discovery
+from callboard.messages.commands import (
+    DiscoverDataSourcesCommand,
+    ListDataSourceConnectionCommand,
+    ListSQLSchemasCommand,
+    ListSQLTablesCommand,
+    PreviewDatasetColumnCommand,
+    PreviewSQLTableCommand,
+)
+from callboard.messages.notifications import (
+    DataSourceDiscoveryResultNotification,
+    Notification,
+)
+
+COMMANDS: Final = (
+    PreviewDatasetColumnCommand,
+    PreviewSQLTableCommand,
+    ListSQLTablesCommand,
+    ListSQLSchemasCommand,
+    ListDataSourceConnectionCommand,
+    DiscoverDataSourcesCommand,
+)
+INTERNAL: Final = (Introspect,)
+
+
+@attrs.frozen
+class DatasetsAnswers:
+    """Answers what is asked of dataframes, databases and the environment."""
+
+    depth: Callable[[], Discovery] = Discovery
+    """How deep engines are looked into unasked, by the user's configuration as it is now."""
+    surroundings: Callable[[], Surroundings] = lambda: take_surroundings(os.environ)
+    """Takes a snapshot of the environment; called on a worker thread."""
+    patience: float = 10.0
+    """Seconds that an engine may take to be announced after a run."""
+
+    def reads(self, command: Any) -> Iterable[str]:
+        """Name the variables that a command names."""
+        if isinstance(command, Introspect):
+            return command.names
+        if isinstance(command, PreviewDatasetColumnCommand):
+            return (command.table_name,) if command.source_type == "local" else ()
+        engine = getattr(command, "engine", None)
+        return () if engine is None else (engine,)
+
+    async def answer(self, request: Request[Any]) -> Notification | None:
+        """Carry out one request. A checkpoint.
+
+        Raises:
+            Refused: it cannot be carried out.
+        """
+        command = request.command
+        match command:
+            case Introspect():
+                await introspect(request, self.depth, self.patience)
+                return None
+            case PreviewDatasetColumnCommand():
+                return await preview_dataset_column(request)
+            case PreviewSQLTableCommand():
+                return await preview_sql_table(request)
+            case ListSQLTablesCommand():
+                return await list_sql_tables(request)
+            case ListSQLSchemasCommand():
+                return await list_sql_schemas(request)
+            case ListDataSourceConnectionCommand():
+                return await list_data_source_connection(request, self.depth())
+            case DiscoverDataSourcesCommand():
+                surroundings = await ask(request, self.surroundings)
+                sources = detect(surroundings, DETECTORS)
+                return DataSourceDiscoveryResultNotification(command.request_id, sources)
+        raise TypeError(f"{type(command).__name__} is no message of the datasets domain")

@@ -1,0 +1,70 @@
+"""Column previews on a DuckDB connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from callboard.actors.datasets.columns import Preview, preview_column
+from callboard.actors.datasets.sql_names import quote_name
+from callboard.actors.requests import Refused
+
+
+@attrs.define(eq=False)
+class CursorPreview:
+    """The preview of a column of a relation, made on a cursor of its own or on the connection itself.
+
+    Call it on the thread that the connection may be used on, once.
+    """
+
+    connection: Any
+    relation: Callable[[Any], Any]
+    """Makes the relation, given the connection to make it on."""
+    column: str
+    variable: str | None = None
+    is_database: bool = True
+    private: bool = True
+    """Whether on a cursor of its own, which sees neither temporary tables nor registered dataframes."""
+    _running: Any = None
+    _interrupted: bool = False
+
+    def __call__(self) -> Preview:
+        """Make the preview."""
+        connection = self.connection.cursor() if self.private else self.connection
+        self._running = connection
+        try:
+            relation = self.relation(connection)
+            if self._interrupted:
+                raise Refused("interrupted")
+            return preview_column(
+                relation, self.column, variable=self.variable, is_database=self.is_database
+            )
+        finally:
+            self._running = None
+            if self.private:
+                connection.close()
+
+    def interrupt(self) -> None:
+        """Break the query off. From any thread, at once."""
+        self._interrupted = True
+        connection = self._running
+        if connection is not None:
+            connection.interrupt()
+
+
+def table_named(parts: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Return what makes the relation of a table whose name has one part or three."""
+
+    def relation(connection: Any) -> Any:
+        name = parts
+        if len(parts) == 1:
+            # Qualified, lest DuckDB takes a Python variable of that name for the table.
+            ((database, schema),) = connection.execute(
+                "SELECT current_database(), current_schema()"
+            ).fetchall()
+            name = (database, schema, *parts)
+        return connection.sql(f"SELECT * FROM {quote_name(name)}")  # noqa: S608 - quoted
+
+    return relation

@@ -1,0 +1,144 @@
+"""What a run left behind: new dataframes and engines are announced, off the path of the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Final
+
+import attrs
+import trio
+
+from callboard.actors.datasets.contained import ask
+from callboard.actors.datasets.frames import Frame, frame_kind
+from callboard.actors.datasets.listings import call_engine
+from callboard.actors.datasets.tables import describe
+from callboard.actors.requests import Refused, Request
+from callboard.engines import Engine, engine_of, is_engine_type
+from callboard.engines.discovery import Discovery
+from callboard.engines.engine import error_text
+from callboard.engines.placement import Place
+from callboard.messages.notifications import (
+    DatasetsNotification,
+    DataSourceConnectionsNotification,
+)
+from callboard.messages.payloads import DataSourceConnection, DataTable
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Introspect:
+    """Announce what these variables hold, as far as it is dataframes and engines. The kernel's own, no command."""
+
+    names: frozenset[str]
+
+
+def interesting(cls: type) -> bool:
+    """Say whether values of a class are worth an `Introspect`. Quick; runs none of the class's code; any thread."""
+    return frame_kind(cls) is not None or is_engine_type(cls)
+
+
+class IntrospectConflation:
+    """Merges waiting introspections into one, of all their names. Commands are left as they are."""
+
+    def __init__(self, max_names: int = 1000) -> None:
+        self.max_size = max_names
+
+    def key(self, message: object) -> Hashable | None:
+        """One slot for all introspections between two commands."""
+        return "introspect" if isinstance(message, Introspect) else None
+
+    def merge(self, pending: Any, later: Any) -> Any:
+        """Merge a later introspection into what is waiting."""
+        return Introspect(pending.names | later.names)
+
+    def size(self, message: object) -> int:
+        """Count the names."""
+        return len(message.names) if isinstance(message, Introspect) else 0
+
+
+_GROUPS: Final[dict[Frame, str]] = {
+    Frame.POLARS: "in memory",
+    Frame.ARROW: "in memory",
+    # To know the columns of a lazy frame may mean to read files.
+    Frame.POLARS_LAZY: "lazy",
+    Frame.IBIS: "lazy",
+    Frame.PANDAS: "between cells",
+    Frame.DUCKDB: "between cells",
+}
+
+
+async def introspect(
+    request: Request[Introspect], depth: Callable[[], Discovery], patience: float
+) -> None:
+    """Announce the dataframes and engines among the variables. A checkpoint.
+
+    One ``datasets`` notification for each group of frames, so that frames which can be read at once do not wait for
+    those that are read between cells, and one ``data-source-connections`` for all engines. An engine that has said
+    nothing for ``patience`` seconds is announced as if it were empty. What vanished or fails is skipped.
+    """
+    frames: dict[str, list[tuple[str, Any, Frame]]] = {}
+    engines: list[Engine] = []
+    for name in sorted(request.command.names):
+        try:
+            value = await request.variable(name)
+        except Refused:
+            continue
+        kind = frame_kind(type(value))
+        if kind is not None:
+            frames.setdefault(_GROUPS[kind], []).append((name, value, kind))
+        elif (engine := engine_of(name, value)) is not None:
+            engines.append(engine)
+    async with trio.open_nursery() as nursery:
+        for group, found in frames.items():
+            place = Place.CELL_THREAD if group == "between cells" else Place.ANY_THREAD
+            nursery.start_soon(_announce_frames, request, found, place)
+        if engines:
+            nursery.start_soon(_announce_engines, request, engines, depth(), patience)
+
+
+async def _announce_frames(
+    request: Request[Introspect], found: Iterable[tuple[str, Any, Frame]], place: Place
+) -> None:
+    try:
+        tables = await ask(request, lambda: _described(found), place)
+    except Refused as refusal:
+        _log.warning("dataframes were not looked into: %s", refusal)
+        return
+    if tables:
+        request.notify(DatasetsNotification(tables))
+
+
+def _described(found: Iterable[tuple[str, Any, Frame]]) -> list[DataTable]:
+    tables = []
+    for name, frame, kind in found:
+        try:
+            tables.append(describe(name, frame, kind))
+        except Exception as error:
+            _log.warning("the dataframe %s cannot be described: %s", name, error_text(error))
+    return tables
+
+
+async def _announce_engines(
+    request: Request[Introspect], engines: list[Engine], depth: Discovery, patience: float
+) -> None:
+    # What stands if the engine does not answer in time.
+    connections = [
+        DataSourceConnection(engine.source, engine.dialect, engine.name, engine.display_name, [])
+        for engine in engines
+    ]
+
+    async def look_into(place: int, engine: Engine) -> None:
+        with trio.move_on_after(patience):
+            try:
+                connections[place] = await call_engine(
+                    request, engine, lambda: engine.connection(depth)
+                )
+            except Refused as refusal:
+                _log.warning("the engine %s was not looked into: %s", engine.name, refusal)
+
+    async with trio.open_nursery() as nursery:
+        for place, engine in enumerate(engines):
+            nursery.start_soon(look_into, place, engine)
+    request.notify(DataSourceConnectionsNotification(connections))

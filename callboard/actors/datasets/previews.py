@@ -1,0 +1,151 @@
+"""Column previews: fetching the dataframe or table, and reading it where it may be read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from callboard.actors.datasets.columns import NoSuchColumn, Preview, preview_column
+from callboard.actors.datasets.contained import ask
+from callboard.actors.datasets.cursors import CursorPreview, table_named
+from callboard.actors.datasets.frames import PLACEMENTS, Frame, frame_kind
+from callboard.actors.datasets.queries import snapshot_of_pandas
+from callboard.actors.datasets.sql_names import MalformedName, split_name
+from callboard.actors.requests import Refused, Request
+from callboard.engines import default_engine, engine_of
+from callboard.engines.placement import Place
+from callboard.messages.commands import PreviewDatasetColumnCommand
+from callboard.messages.notifications import DataColumnPreviewNotification
+from callboard.messages.payloads import ColumnStats
+
+_NOTHING = Preview(ColumnStats())
+
+
+async def preview_dataset_column(
+    request: Request[PreviewDatasetColumnCommand],
+) -> DataColumnPreviewNotification:
+    """Summarise a column. A checkpoint.
+
+    Raises:
+        Refused: the source is not supported, or there is no such table.
+    """
+    command = request.command
+    table_name = command.table_name
+    match command.source_type:
+        case "local":
+            preview = await _local(request)
+        case "duckdb":
+            table_name = command.fully_qualified_table_name or table_name
+            preview = await _duckdb(request, table_name)
+        case _:
+            raise Refused(f"column previews of a {command.source_type} are not supported")
+    return DataColumnPreviewNotification(
+        table_name,
+        command.column_name,
+        chart_spec=preview.chart_spec,
+        chart_code=preview.chart_code,
+        error=preview.error,
+        missing_packages=preview.missing_packages,
+        stats=preview.stats,
+    )
+
+
+async def _local(request: Request[PreviewDatasetColumnCommand]) -> Preview:
+    variable, column = request.command.table_name, request.command.column_name
+    value: Any = await request.variable(variable)
+    kind = frame_kind(type(value))
+    if kind is None:
+        raise Refused(f"the column {column!r} was not found: {variable!r} is not a dataframe")
+    place = PLACEMENTS[kind].place
+    if kind is Frame.PANDAS:
+        frame = value
+        value = await ask(request, lambda: snapshot_of_pandas(frame, column), place)
+        if value is None:
+            return _NOTHING
+        place = Place.ANY_THREAD
+    elif kind is Frame.IBIS:
+        return await _ibis(request, value)
+    native = value
+    return await _preview(request, lambda: preview_column(native, column, variable=variable), place)
+
+
+async def _preview(
+    request: Request[Any],
+    preview: Callable[[], Preview],
+    place: Place,
+    *,
+    exclusive: object | None = None,
+    interrupt: Callable[[], object] | None = None,
+) -> Preview:
+    """Make the preview of a column of a dataframe, which is empty for a column that there is not."""
+    try:
+        return await ask(request, preview, place, exclusive=exclusive, interrupt=interrupt)
+    except NoSuchColumn:
+        return _NOTHING
+
+
+async def _ibis(request: Request[PreviewDatasetColumnCommand], table: Any) -> Preview:
+    """Preview a column of an ibis table, on a cursor of its own if its backend is DuckDB."""
+    variable, column = request.command.table_name, request.command.column_name
+    backend: Any = await ask(request, lambda: _backend_of(table))
+    engine = None if backend is None else engine_of(variable, backend)
+    if engine is not None and engine.dialect == "duckdb":
+        preview = CursorPreview(
+            backend.con,
+            lambda cursor: cursor.sql(str(backend.compile(table))),
+            column,
+            variable=variable,
+            is_database=False,
+        )
+        try:
+            return await _preview(
+                request,
+                preview,
+                engine.placement.place,
+                exclusive=engine.exclusive,
+                interrupt=preview.interrupt,
+            )
+        except Refused:
+            # Dataframes and temporary tables are there on the backend's own connection only.
+            pass
+    # Where the engine says otherwise it speaks of its own cursors; ibis runs this on the backend's connection.
+    return await _preview(
+        request,
+        lambda: preview_column(table, column, variable=variable),
+        PLACEMENTS[Frame.IBIS].place,
+        exclusive=None if engine is None else engine.exclusive,
+    )
+
+
+def _backend_of(table: Any) -> object | None:
+    """Return the connection of an ibis table; None for one that is bound to none."""
+    try:
+        backend: object = table.get_backend()
+    except Exception:
+        return None
+    return backend
+
+
+async def _duckdb(request: Request[PreviewDatasetColumnCommand], table_name: str) -> Preview:
+    try:
+        parts = split_name(table_name)
+    except MalformedName as error:
+        raise Refused(str(error)) from None
+    if "duckdb" not in sys.modules:
+        raise Refused(f"there is no table {table_name!r}: the notebook has not imported duckdb")
+    engine = await ask(request, default_engine)
+    column = request.command.column_name
+    # Temporary tables, and dataframes that were registered, belong to the connection alone.
+    private = len(parts) == 1 or parts[0].lower() != "temp"
+    preview = CursorPreview(engine.value, table_named(parts), column, private=private)
+    try:
+        return await ask(
+            request,
+            preview,
+            engine.placement.place if private else Place.CELL_THREAD,
+            exclusive=engine.exclusive,
+            interrupt=preview.interrupt,
+        )
+    except NoSuchColumn:
+        raise Refused(f"there is no column {column!r} in {table_name!r}") from None

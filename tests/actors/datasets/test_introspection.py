@@ -1,0 +1,240 @@
+"""What is announced after runs."""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import sqlite3
+import time
+from contextlib import closing
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callboard.actors.datasets.answers import DatasetsAnswers
+from callboard.actors.datasets.frames import frame_kind
+from callboard.actors.datasets.introspection import Introspect, IntrospectConflation, interesting
+from callboard.engines import Place
+from callboard.messages.commands import DiscoverDataSourcesCommand
+from callboard.messages.ids import RequestId
+from callboard.messages.notifications import (
+    DatasetsNotification,
+    DataSourceConnectionsNotification,
+)
+from callboard.messages.payloads import DataTable
+from callboard.runtime import Ledger, Mailbox, Ref
+from callboard.testing.requests import DirectRequest
+from tests.actors.datasets.frames import DATA, LIBRARIES, make
+from tests.actors.datasets.support import Abandoning
+
+pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
+
+
+async def told(patience: float = 10.0, **variables: object) -> DirectRequest[Introspect]:
+    names = frozenset({*variables, "vanished"})
+    request = Abandoning(Introspect(names), variables)
+    answers = DatasetsAnswers(patience=patience)
+    assert answers.reads(request.command) == names
+    assert await answers.answer(request) is None
+    return request
+
+
+def tables(request: DirectRequest[Introspect]) -> dict[str, DataTable]:
+    return {
+        table.name: table
+        for notification in request.told
+        if isinstance(notification, DatasetsNotification)
+        for table in notification.tables
+    }
+
+
+@pytest.mark.slow
+async def test_dataframes_of_every_library_are_announced() -> None:
+    frames = {library.replace("-", "_"): make(library) for library in LIBRARIES}
+    request = await told(**frames, other=3)
+    assert all(isinstance(each, DatasetsNotification) for each in request.told)
+    assert all(each.clear_channel is None for each in request.told)  # type: ignore[union-attr]
+    found = tables(request)
+    assert found.keys() == frames.keys()
+    for name, table in found.items():
+        lazy = name in {"polars_lazy", "duckdb", "ibis"}
+        assert (table.source_type, table.source, table.variable_name) == ("local", "memory", name)
+        assert (table.num_rows, table.num_columns) == (None if lazy else 5, 5)
+        assert [(column.name, column.type) for column in table.columns] == [
+            ("number", "number"),
+            ("integer", "integer"),
+            ("text", "string"),
+            ("flag", "boolean"),
+            ("moment", "datetime"),
+        ]
+        assert all(column.external_type for column in table.columns)
+        for column in table.columns:
+            if lazy:
+                assert column.sample_values == []
+            elif column.name == "moment":
+                assert column.sample_values == ["2020-01-01T12:00:00", "2021-01-01T00:00:00", None]
+            else:
+                assert column.sample_values == list(DATA[column.name][:3])
+    # What is in memory and immutable does not wait for what is read between cells.
+    assert sorted(request.places) == [Place.ANY_THREAD, Place.ANY_THREAD, Place.CELL_THREAD]
+
+
+@pytest.mark.slow
+async def test_a_frame_that_cannot_be_described_does_not_hide_the_others() -> None:
+    polars = importlib.import_module("polars")
+    broken = polars.LazyFrame({"x": [1]}).select("nowhere")
+    found = tables(await told(broken=broken, fine=make("polars-lazy"), twice=make("polars")))
+    assert found.keys() == {"fine", "twice"}
+
+
+@pytest.mark.slow
+async def test_odd_pandas_frames_are_described() -> None:
+    pandas: Any = importlib.import_module("pandas")
+    frame = pandas.DataFrame([[1, "a", object()]], columns=["twice", "twice", 3])
+    (table,) = tables(await told(frame=frame, nothing=3)).values()
+    assert [column.name for column in table.columns] == ["twice", "twice", "3"]
+    assert [column.sample_values for column in table.columns] == [
+        [1],
+        ["a"],
+        ["<builtins.object>"],
+    ]
+    (table,) = tables(await told(frame=pandas.DataFrame())).values()
+    assert (table.num_rows, table.num_columns, table.columns) == (0, 0, [])
+
+
+@pytest.mark.slow
+async def test_a_frame_of_a_million_columns_is_cut_and_says_so() -> None:
+    arrow: Any = importlib.import_module("pyarrow")
+    column = arrow.array([1])
+    wide = arrow.Table.from_arrays([column] * 100_000, names=[f"c{n}" for n in range(100_000)])
+    (table,) = tables(await told(wide=wide)).values()
+    assert table.num_columns == 100_000
+    assert len(table.columns) == 10_000
+    assert table.columns[0].sample_values == [1]
+
+
+@pytest.mark.slow
+async def test_engines_are_announced_together() -> None:
+    duckdb = importlib.import_module("duckdb")
+    with (
+        closing(duckdb.connect()) as one,
+        closing(sqlite3.connect(":memory:", check_same_thread=False)) as two,
+    ):
+        one.execute("CREATE TABLE t (x INT)")
+        request = await told(one=one, two=two, three=4)
+    (notification,) = request.told
+    assert isinstance(notification, DataSourceConnectionsNotification)
+    assert [found.name for found in notification.connections] == ["one", "two"]
+    assert [found.display_name for found in notification.connections] == ["duckdb (one)", "two"]
+    assert [len(found.databases) for found in notification.connections] == [1, 0]
+
+
+@pytest.mark.slow
+async def test_an_engine_that_hangs_is_announced_empty_and_holds_nobody_up() -> None:
+    sqlalchemy = importlib.import_module("sqlalchemy")
+    duckdb = importlib.import_module("duckdb")
+    with socket.create_server(("127.0.0.1", 0)) as server, closing(duckdb.connect()) as fine:
+        port = server.getsockname()[1]
+        hung = sqlalchemy.create_engine(f"postgresql+psycopg://ada:secret@127.0.0.1:{port}/x")
+        with trio.fail_after(20):
+            request = await told(patience=0.5, hung=hung, fine=fine, frame=make("polars"))
+    assert tables(request).keys() == {"frame"}
+    connections = request.told[-1]
+    assert isinstance(connections, DataSourceConnectionsNotification)
+    assert [(found.name, len(found.databases)) for found in connections.connections] == [
+        ("fine", 1),
+        ("hung", 0),
+    ]
+    assert "secret" not in repr(request.told)
+
+
+async def test_nothing_of_interest_tells_nothing() -> None:
+    request = await told(a=1, b="x", c=sqlite3)
+    assert (request.told, request.places) == ([], [])
+
+
+@pytest.mark.slow
+def test_dataframes_and_engines_are_interesting_and_nothing_else_is() -> None:
+    for library in LIBRARIES:
+        assert interesting(type(make(library))), library
+    pandas: Any = importlib.import_module("pandas")
+
+    class Mine(pandas.DataFrame):  # type: ignore[misc]
+        pass
+
+    assert interesting(Mine)
+    assert interesting(sqlite3.Connection)
+    for value in (1, "x", [], {}, sqlite3, pandas, pandas.Series(dtype=float), object(), Mine):
+        assert not interesting(type(value)), value
+
+
+def test_to_be_interesting_runs_no_code_of_the_class() -> None:
+    class Meta(type):
+        def __getattribute__(cls, name: str) -> Any:
+            raise AssertionError(name)
+
+        def __hash__(cls) -> int:
+            raise AssertionError
+
+        def __eq__(cls, other: object) -> bool:
+            raise AssertionError
+
+        def __instancecheck__(cls, other: object) -> bool:
+            raise AssertionError
+
+    class Trap(metaclass=Meta):
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    for _ in range(2):
+        assert not interesting(type(Trap()))
+    assert frame_kind(type(Trap())) is None
+
+
+def test_to_ask_again_whether_a_class_is_interesting_is_cheap() -> None:
+    interesting(dict)
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(1000):
+            interesting(dict)
+        best = min(best, time.perf_counter() - start)
+    assert best / 1000 < 50e-6
+
+
+@given(st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=1), min_size=1))
+def test_waiting_introspections_become_one_with_all_their_names(
+    posts: list[frozenset[str]],
+) -> None:
+    conflation = IntrospectConflation(max_names=64)
+    merged = Introspect(posts[0])
+    for names in posts[1:]:
+        assert conflation.key(merged) == conflation.key(Introspect(names))
+        merged = conflation.merge(merged, Introspect(names))
+    assert merged.names == frozenset().union(*posts)
+    assert conflation.size(merged) == len(merged.names)
+
+
+async def test_a_mailbox_merges_introspections_and_leaves_commands_alone() -> None:
+    mailbox: Mailbox[Any] = Mailbox("datasets", 8, conflation=IntrospectConflation(max_names=3))
+    command = DiscoverDataSourcesCommand(RequestId("1"))
+    ref = Ref(mailbox, Ledger().account("datasets"))
+    for message in (
+        Introspect(frozenset("a")),
+        Introspect(frozenset("bc")),
+        # One name too many for one message.
+        Introspect(frozenset("de")),
+        command,
+        Introspect(frozenset("f")),
+    ):
+        ref.tell(message)
+    received = [envelope.message for envelope in mailbox.drain_nowait()]
+    assert received == [
+        Introspect(frozenset("abc")),
+        Introspect(frozenset("de")),
+        command,
+        Introspect(frozenset("f")),
+    ]
