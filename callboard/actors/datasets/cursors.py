@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +52,9 @@ class CursorPreview:
         self._interrupted = True
         connection = self._running
         if connection is not None:
-            connection.interrupt()
+            with contextlib.suppress(Exception):
+                # It may be closed by now.
+                connection.interrupt()
 
 
 def table_named(parts: tuple[str, ...]) -> Callable[[Any], Any]:

@@ -56,9 +56,9 @@ def label(name: object) -> str:
     return cut(str(primitive(name)))
 
 
-def cut(text: str) -> str:
+def cut(text: str, length: int = MAX_TEXT) -> str:
     """Shorten a text to what is worth showing."""
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _of_library(value: Any) -> Primitive:

@@ -60,14 +60,13 @@ def open_column(native: object, name: str) -> Column | None:
     """Return a column of a dataframe of any of the libraries; None if it has none of that name."""
     nw = narwhals()
     frame = nw.from_native(native)
-    schema = frame.collect_schema()
-    actual = (
-        name if name in schema else next((known for known in schema if label(known) == name), None)
-    )
+    # The types of a million other columns are not asked for, where the names can be had without.
+    names = frame.columns if isinstance(frame, nw.DataFrame) else frame.collect_schema().names()
+    actual = name if name in names else next((each for each in names if label(each) == name), None)
     if actual is None:
         return None
-    dtype = schema[actual]
     alone = frame.lazy().select(nw.col(actual).alias(VALUE))
+    dtype = alone.collect_schema()[VALUE]
     if alone.implementation.is_polars():
         # The plan of a lazy frame is carried out once; of an eager one this is the column itself.
         alone = alone.collect().lazy()
@@ -87,8 +86,12 @@ def snapshot_of_pandas(frame: Any, name: str) -> Any:
 
     Between two cells. Since pandas 3 nothing is copied until somebody writes; before, the column is.
     """
-    place = next((at for at, known in enumerate(frame.columns) if label(known) == name), None)
-    if place is None:
+    place: object = frame.columns.get_loc(name) if name in frame.columns else None
+    if not isinstance(place, int):
+        # Several of that name, of which the first is shown, or one whose name is no string.
+        labels = (at for at, each in enumerate(frame.columns) if label(each) == name)
+        place = next(labels, None)
+    if not isinstance(place, int):
         return None
     pandas: Any = importlib.import_module("pandas")
     shares = int(pandas.__version__.partition(".")[0]) >= 3

@@ -109,7 +109,8 @@ def _selected(series: Any) -> dict[str, Any]:
         # for 30 million numbers.
         series = narwhals().from_native(series.to_native().rechunk(), series_only=True)
     found = {name: series.quantile(q, interpolation="nearest") for name, q in PERCENTILES.items()}
-    return {**found, "median": series.median()}
+    # As a percentile, since polars keeps the GIL for all of a median: 0.6 s for 30 million numbers.
+    return {**found, "median": series.quantile(0.5, interpolation="linear")}
 
 
 def _percentiles(frame: Any, count: int) -> dict[str, Any]:

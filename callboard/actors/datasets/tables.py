@@ -16,6 +16,8 @@ MAX_COLUMNS: Final = 10_000
 MAX_SAMPLED: Final = 1000
 """Columns with sample values."""
 SAMPLES: Final = 3
+MAX_SAMPLE: Final = 200
+"""Characters of a sample value."""
 
 
 def describe(name: str, frame: Any, kind: Frame) -> DataTable:
@@ -106,4 +108,9 @@ def _samples(frame: Any, kind: Frame) -> list[list[Primitive]]:
             columns = (
                 column.slice(0, SAMPLES).to_pylist() for column in frame.columns[:MAX_SAMPLED]
             )
-    return [[primitive(value) for value in column] for column in columns]
+    return [[_sample(value) for value in column] for column in columns]
+
+
+def _sample(value: object) -> Primitive:
+    plain = primitive(value)
+    return cut(plain, MAX_SAMPLE) if isinstance(plain, str) else plain

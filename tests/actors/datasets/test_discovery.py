@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.datasets.detectors import DETECTORS
@@ -102,6 +102,7 @@ def test_a_usable_port_is_named(port: str) -> None:
     assert ("port" in fields) == bool(port)
 
 
+@settings(max_examples=20)
 @given(st.fixed_dictionaries(dict.fromkeys(EVERYTHING, st.text().map("canary-{}".format))))
 def test_no_value_of_a_variable_is_in_what_is_sent(environ: dict[str, str]) -> None:
     reply = DataSourceDiscoveryResultNotification(RequestId("1"), found(environ))
@@ -144,6 +145,7 @@ other:
     assert sorted(iceberg_catalogs(attrs.evolve(ours, environ=environ))) == sorted(theirs)
 
 
+@settings(max_examples=50)
 @given(st.text(), st.dictionaries(st.text(), st.text()))
 def test_whatever_the_file_and_the_environment_say_something_is_answered(
     text: str, environ: dict[str, str]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.datasets.answers import DatasetsAnswers
@@ -93,12 +93,12 @@ async def test_a_frame_that_cannot_be_described_does_not_hide_the_others() -> No
 @pytest.mark.slow
 async def test_odd_pandas_frames_are_described() -> None:
     pandas: Any = importlib.import_module("pandas")
-    frame = pandas.DataFrame([[1, "a", object()]], columns=["twice", "twice", 3])
+    frame = pandas.DataFrame([[1, "a" * 500, object()]], columns=["twice", "twice", 3])
     (table,) = tables(await told(frame=frame, nothing=3)).values()
     assert [column.name for column in table.columns] == ["twice", "twice", "3"]
     assert [column.sample_values for column in table.columns] == [
         [1],
-        ["a"],
+        ["a" * 199 + "…"],
         ["<builtins.object>"],
     ]
     (table,) = tables(await told(frame=pandas.DataFrame())).values()
@@ -106,12 +106,12 @@ async def test_odd_pandas_frames_are_described() -> None:
 
 
 @pytest.mark.slow
-async def test_a_frame_of_a_million_columns_is_cut_and_says_so() -> None:
+async def test_a_frame_of_very_many_columns_is_cut_and_says_so() -> None:
     arrow: Any = importlib.import_module("pyarrow")
     column = arrow.array([1])
-    wide = arrow.Table.from_arrays([column] * 100_000, names=[f"c{n}" for n in range(100_000)])
+    wide = arrow.Table.from_arrays([column] * 20_000, names=[f"c{n}" for n in range(20_000)])
     (table,) = tables(await told(wide=wide)).values()
-    assert table.num_columns == 100_000
+    assert table.num_columns == 20_000
     assert len(table.columns) == 10_000
     assert table.columns[0].sample_values == [1]
 
@@ -205,6 +205,7 @@ def test_to_ask_again_whether_a_class_is_interesting_is_cheap() -> None:
     assert best / 1000 < 50e-6
 
 
+@settings(max_examples=50)
 @given(st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=1), min_size=1))
 def test_waiting_introspections_become_one_with_all_their_names(
     posts: list[frozenset[str]],

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.datasets.primitives import MAX_TEXT, primitive
@@ -32,9 +32,11 @@ values = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner), st.tuples(inner, inner), st.dictionaries(st.text(), inner)
     ),
+    max_leaves=10,
 )
 
 
+@settings(max_examples=50)
 @given(values)
 def test_any_value_becomes_one_that_json_holds_and_of_bounded_size(value: object) -> None:
     plain = primitive(value)
