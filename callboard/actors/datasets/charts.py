@@ -86,10 +86,14 @@ def plan_histogram(
     least: float, most: float, *, whole: bool = False, is_float: bool = False
 ) -> Histogram:
     """Divide a range into at most ``MAX_BINS`` intervals whose width is 1, 2 or 5 times a power of ten."""
-    # Halved, since the range of all floating-point numbers is none of them.
-    smallest = max(
-        (most / 2 - least / 2) / (MAX_BINS / 2 - 0.5), max(abs(least), abs(most)) * 1e-12
-    )
+    magnitude = max(abs(least), abs(most))
+    if least == most:
+        smallest = 1.0 if whole else magnitude / 10
+    else:
+        # Halved, since the range of all floating-point numbers is none of them.
+        smallest = (most / 2 - least / 2) / (MAX_BINS / 2 - 0.5)
+    # What is narrower, arithmetic cannot tell apart for sure.
+    smallest = max(smallest, magnitude * 1e-9)
     if smallest < sys.float_info.min:
         smallest = 1.0 if whole else 0.1
     power = 10.0 ** math.floor(math.log10(smallest))

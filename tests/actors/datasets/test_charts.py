@@ -29,6 +29,9 @@ def test_any_range_is_covered_by_few_bins(one: float, other: float, whole: bool)
 def test_bins_begin_at_round_numbers() -> None:
     assert plan_histogram(3.1, 96.9).width == 5.0
     assert plan_histogram(1, 6, whole=True).width == 1.0
+    assert plan_histogram(7.0, 7.0).width == 1.0
+    assert plan_histogram(7, 7, whole=True).width == 1.0
+    assert plan_histogram(0.0, 0.0).width == 0.1
 
 
 @given(

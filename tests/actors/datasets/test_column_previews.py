@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.datasets.charts import MAX_BINS
@@ -277,6 +277,7 @@ def nearest(values: list[Any], q: float) -> set[Any]:
     }
 
 
+@example("pandas", [None, 1])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(LIBRARIES),
