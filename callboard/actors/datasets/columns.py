@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from callboard.actors.datasets.charts import counts, plan_chart
@@ -22,20 +24,30 @@ class Preview:
     missing_packages: list[str] | None = None
 
 
+class Interrupted(Exception):
+    """Nobody waits for the preview any more."""
+
+
 class NoSuchColumn(Exception):
     """The table has no column of that name."""
 
 
 def preview_column(
-    native: object, name: str, *, variable: str | None, is_database: bool = False
+    native: object,
+    name: str,
+    *,
+    variable: str | None,
+    is_database: bool = False,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> Preview:
     """Summarise a column of a dataframe or DuckDB relation.
 
     ``variable``: the notebook's name for it, for code that draws the chart; None for no code. ``is_database``: it is a
-    table of a database, of whose numbers the distinct ones are counted too.
+    table of a database, of whose numbers the distinct ones are counted too. ``interrupted``: asked between queries.
 
     Raises:
         NoSuchColumn: there is no such column.
+        Interrupted: it was interrupted.
     """
     try:
         narwhals()
@@ -49,6 +61,8 @@ def preview_column(
     if total == 0:
         return Preview(error="the table is empty")
     stats = _stats(column, total, is_database)
+    if interrupted():
+        raise Interrupted("interrupted")
     if '"' in name or "'" in name or "\\" in name:
         error = "there is no chart of a column whose name has a quote or a backslash"
         return Preview(stats, error=error)
@@ -59,7 +73,11 @@ def preview_column(
         plan = plan_chart(column)
         if plan is None:
             return Preview(stats)
+        if interrupted():
+            raise Interrupted("interrupted")
         spec = chart_spec(plan, name, counts(column, plan))
+    except Interrupted:
+        raise
     except Exception as error:
         # A library that cannot count by this type, say: the statistics are worth having without the chart.
         return Preview(stats, error=f"the chart could not be made ({type(error).__name__})")

@@ -1,4 +1,4 @@
-"""Column previews on a DuckDB connection."""
+"""Column previews that ask a DuckDB connection, which can be told to break a query off."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 import attrs
 
-from callboard.actors.datasets.columns import Preview, preview_column
+from callboard.actors.datasets.columns import Interrupted, Preview, preview_column
 from callboard.actors.datasets.sql_names import quote_name
-from callboard.actors.requests import Refused
 
 
 @attrs.define(eq=False)
@@ -38,9 +37,13 @@ class CursorPreview:
         try:
             relation = self.relation(connection)
             if self._interrupted:
-                raise Refused("interrupted")
+                raise Interrupted("interrupted")
             return preview_column(
-                relation, self.column, variable=self.variable, is_database=self.is_database
+                relation,
+                self.column,
+                variable=self.variable,
+                is_database=self.is_database,
+                interrupted=lambda: self._interrupted,
             )
         finally:
             self._running = None

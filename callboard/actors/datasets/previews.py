@@ -67,7 +67,23 @@ async def _local(request: Request[PreviewDatasetColumnCommand]) -> Preview:
     elif kind is Frame.IBIS:
         return await _ibis(request, value)
     native = value
+    # What a relation is bound to is private to DuckDB; without, its query cannot be broken off.
+    connection = getattr(native, "_con", None) if kind is Frame.DUCKDB else None
+    if connection is not None:
+        return await _preview(request, _on(connection, native, column, variable), place)
     return await _preview(request, lambda: preview_column(native, column, variable=variable), place)
+
+
+def _on(connection: Any, frame: Any, column: str, variable: str) -> CursorPreview:
+    """Make the preview of a dataframe that asks this DuckDB connection itself."""
+    return CursorPreview(
+        connection,
+        lambda _: frame,
+        column,
+        variable=variable,
+        is_database=False,
+        private=False,
+    )
 
 
 async def _preview(
@@ -76,9 +92,9 @@ async def _preview(
     place: Place,
     *,
     exclusive: object | None = None,
-    interrupt: Callable[[], object] | None = None,
 ) -> Preview:
     """Make the preview of a column of a dataframe, which is empty for a column that there is not."""
+    interrupt = preview.interrupt if isinstance(preview, CursorPreview) else None
     try:
         return await ask(request, preview, place, exclusive=exclusive, interrupt=interrupt)
     except NoSuchColumn:
@@ -90,32 +106,33 @@ async def _ibis(request: Request[PreviewDatasetColumnCommand], table: Any) -> Pr
     variable, column = request.command.table_name, request.command.column_name
     backend: Any = await ask(request, lambda: _backend_of(table))
     engine = None if backend is None else engine_of(variable, backend)
-    if engine is not None and engine.dialect == "duckdb":
-        preview = CursorPreview(
-            backend.con,
-            lambda cursor: cursor.sql(str(backend.compile(table))),
-            column,
-            variable=variable,
-            is_database=False,
+    between_cells = PLACEMENTS[Frame.IBIS].place
+    if engine is None or engine.dialect != "duckdb":
+        return await _preview(
+            request,
+            lambda: preview_column(table, column, variable=variable),
+            between_cells,
+            exclusive=None if engine is None else engine.exclusive,
         )
-        try:
-            return await _preview(
-                request,
-                preview,
-                engine.placement.place,
-                exclusive=engine.exclusive,
-                interrupt=preview.interrupt,
-            )
-        except Refused:
-            # Dataframes and temporary tables are there on the backend's own connection only.
-            pass
-    # Where the engine says otherwise it speaks of its own cursors; ibis runs this on the backend's connection.
-    return await _preview(
-        request,
-        lambda: preview_column(table, column, variable=variable),
-        PLACEMENTS[Frame.IBIS].place,
-        exclusive=None if engine is None else engine.exclusive,
+    own_cursor = CursorPreview(
+        backend.con,
+        lambda cursor: cursor.sql(str(backend.compile(table))),
+        column,
+        variable=variable,
+        is_database=False,
     )
+    try:
+        return await _preview(
+            request, own_cursor, engine.placement.place, exclusive=engine.exclusive
+        )
+    except Refused:
+        # Dataframes and temporary tables are there on the backend's own connection only.
+        return await _preview(
+            request,
+            _on(backend.con, table, column, variable),
+            between_cells,
+            exclusive=engine.exclusive,
+        )
 
 
 def _backend_of(table: Any) -> object | None:

@@ -206,18 +206,31 @@ async def test_without_duckdb_there_is_no_table_and_it_is_not_imported(
     assert "duckdb" not in sys.modules
 
 
+ENDLESS = """
+    SELECT sum(a.range * b.range % 7) AS x FROM range(10000000) a, range(10000000) b
+"""
+
+
+async def cancelled(command: PreviewDatasetColumnCommand, **variables: object) -> None:
+    request = Abandoning(command, variables)
+    with trio.move_on_after(1) as scope:
+        await DatasetsAnswers().answer(request)
+    assert scope.cancelled_caught
+    assert await trio.to_thread.run_sync(request.ended.wait, 20)
+
+
 async def test_a_cancelled_preview_breaks_its_query_off(duckdb: Any) -> None:
-    duckdb.execute("""
-        CREATE VIEW endless AS SELECT sum(a.range * b.range % 7) AS x
-            FROM range(10000000) a, range(10000000) b
-    """)
-    command = PreviewDatasetColumnCommand("duckdb", "memory", "endless", "x")
-    request = Abandoning(command)
+    duckdb.execute(f"CREATE VIEW endless AS {ENDLESS}")
     try:
-        with trio.move_on_after(1) as scope:
-            await DatasetsAnswers().answer(request)
-        assert scope.cancelled_caught
+        await cancelled(PreviewDatasetColumnCommand("duckdb", "memory", "endless", "x"))
         assert duckdb.execute("SELECT 1").fetchall() == [(1,)]
-        assert await trio.to_thread.run_sync(request.ended.wait, 20)
     finally:
         duckdb.execute("DROP VIEW endless")
+
+
+async def test_a_cancelled_preview_of_a_relation_gives_the_cell_thread_back() -> None:
+    connection = importlib.import_module("duckdb").connect()
+    command = PreviewDatasetColumnCommand("local", "memory", "relation", "x")
+    await cancelled(command, relation=connection.sql(ENDLESS))
+    assert connection.execute("SELECT 1").fetchall() == [(1,)]
+    connection.close()
