@@ -55,6 +55,8 @@ class DatasetsAnswers:
     """Takes a snapshot of the environment; called on a worker thread."""
     patience: float = 10.0
     """Seconds that an engine may take to be announced after a run."""
+    wait: float = 1.0
+    """Seconds that the announcement of variables waits for those which a cell is to bind again."""
 
     def reads(self, command: Any) -> Iterable[str]:
         """Name the variables that a command names."""
@@ -74,7 +76,7 @@ class DatasetsAnswers:
         command = request.command
         match command:
             case Introspect():
-                await introspect(request, self.depth, self.patience)
+                await introspect(request, self.depth, patience=self.patience, wait=self.wait)
                 return None
             case PreviewDatasetColumnCommand():
                 return await preview_dataset_column(request)

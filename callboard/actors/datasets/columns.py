@@ -10,6 +10,7 @@ from callboard.actors.datasets.charts import counts, plan_chart
 from callboard.actors.datasets.queries import Column, narwhals, open_column
 from callboard.actors.datasets.statistics import column_stats, count_rows
 from callboard.actors.datasets.vega import altair, chart_code, chart_spec
+from callboard.engines.calls import Interrupted
 from callboard.messages.payloads import ColumnStats
 
 
@@ -22,10 +23,6 @@ class Preview:
     chart_code: str | None = None
     error: str | None = None
     missing_packages: list[str] | None = None
-
-
-class Interrupted(Exception):
-    """Nobody waits for the preview any more."""
 
 
 class NoSuchColumn(Exception):

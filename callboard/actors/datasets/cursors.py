@@ -8,8 +8,9 @@ from typing import Any
 
 import attrs
 
-from callboard.actors.datasets.columns import Interrupted, Preview, preview_column
-from callboard.actors.datasets.sql_names import quote_name
+from callboard.actors.datasets.columns import Preview, preview_column
+from callboard.engines.calls import Interrupted
+from callboard.engines.statements import quoted
 
 
 @attrs.define(eq=False)
@@ -71,6 +72,6 @@ def table_named(parts: tuple[str, ...]) -> Callable[[Any], Any]:
                 "SELECT current_database(), current_schema()"
             ).fetchall()
             name = (database, schema, *parts)
-        return connection.sql(f"SELECT * FROM {quote_name(name)}")  # noqa: S608 - quoted
+        return connection.sql(f"SELECT * FROM {quoted(*name)}")  # noqa: S608 - quoted
 
     return relation

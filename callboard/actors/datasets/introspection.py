@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Hashable, Iterable
+from operator import itemgetter
 from typing import Any, Final
 
 import attrs
@@ -70,21 +72,22 @@ _GROUPS: Final[dict[Frame, str]] = {
 
 
 async def introspect(
-    request: Request[Introspect], depth: Callable[[], Discovery], patience: float
+    request: Request[Introspect],
+    depth: Callable[[], Discovery],
+    *,
+    patience: float,
+    wait: float,
 ) -> None:
     """Announce the dataframes and engines among the variables. A checkpoint.
 
     One ``datasets`` notification for each group of frames, so that frames which can be read at once do not wait for
     those that are read between cells, and one ``data-source-connections`` for all engines. An engine that has said
-    nothing for ``patience`` seconds is announced as if it were empty. What vanished or fails is skipped.
+    nothing for ``patience`` seconds is announced as if it were empty. What vanished or fails is skipped, and so is,
+    after ``wait`` seconds, what a cell is still to bind again: it will be announced then.
     """
     frames: dict[str, list[tuple[str, Any, Frame]]] = {}
     engines: list[Engine] = []
-    for name in sorted(request.command.names):
-        try:
-            value = await request.variable(name)
-        except Refused:
-            continue
+    for name, value in sorted((await _values(request, wait)).items(), key=itemgetter(0)):
         kind = frame_kind(type(value))
         if kind is not None:
             frames.setdefault(_GROUPS[kind], []).append((name, value, kind))
@@ -96,6 +99,20 @@ async def introspect(
             nursery.start_soon(_announce_frames, request, found, place)
         if engines:
             nursery.start_soon(_announce_engines, request, engines, depth(), patience)
+
+
+async def _values(request: Request[Introspect], wait: float) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+
+    async def look_up(name: str) -> None:
+        with contextlib.suppress(Refused):
+            values[name] = await request.variable(name)
+
+    with trio.move_on_after(wait):
+        async with trio.open_nursery() as nursery:
+            for name in request.command.names:
+                nursery.start_soon(look_up, name)
+    return values
 
 
 async def _announce_frames(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 _PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
@@ -41,11 +40,6 @@ def split_name(text: str) -> tuple[str, ...]:
             "(database, schema and table), or only the table's"
         )
     return tuple(parts)
-
-
-def quote_name(parts: Sequence[str]) -> str:
-    """Join the parts of a name as SQL, each in double quotes."""
-    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
 def _shown(text: str) -> str:

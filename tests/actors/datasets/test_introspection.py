@@ -151,6 +151,22 @@ async def test_an_engine_that_hangs_is_announced_empty_and_holds_nobody_up() -> 
     assert "secret" not in repr(request.told)
 
 
+@pytest.mark.slow
+async def test_a_variable_that_a_cell_is_to_bind_again_holds_the_others_up_for_a_moment_only() -> (
+    None
+):
+    class Waiting(Abandoning):
+        async def variable(self, name: str) -> object:
+            if name == "slow":
+                await trio.sleep_forever()
+            return await super().variable(name)
+
+    request = Waiting(Introspect(frozenset({"slow", "frame"})), {"frame": make("polars")})
+    with trio.fail_after(20):
+        await DatasetsAnswers(wait=0.1).answer(request)
+    assert tables(request).keys() == {"frame"}
+
+
 async def test_nothing_of_interest_tells_nothing() -> None:
     request = await told(a=1, b="x", c=sqlite3)
     assert (request.told, request.places) == ([], [])

@@ -15,6 +15,7 @@ import trio
 from callboard.actors.datasets.answers import DatasetsAnswers
 from callboard.actors.requests import Refused
 from callboard.engines import Discovery
+from callboard.messages.codec import encode_notification
 from callboard.messages.commands import (
     ListDataSourceConnectionCommand,
     ListSQLSchemasCommand,
@@ -236,6 +237,53 @@ async def test_whatever_an_engine_raises_becomes_a_refusal() -> None:
             await answer(COMMANDS[0], db=engine)
         assert 0 < len(str(refusal.value)) <= 1000
         assert "hunter2" not in str(refusal.value)
+
+
+class Nonsense:
+    """Looks like an ADBC connection, and answers everything with what is none."""
+
+    def adbc_get_objects(self, **options: object) -> Any:
+        return 3
+
+    def adbc_get_table_schema(self, *names: object, **options: object) -> Any:
+        return {"columns": object()}
+
+    def adbc_get_info(self) -> Any:
+        return [None]
+
+    def cursor(self) -> Any:
+        return self
+
+    def execute(self, query: str) -> Any:
+        return "rows"
+
+    def fetchall(self) -> Any:
+        return object()
+
+    fetch_arrow_table = fetchall
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+async def outcome(command: Any, db: object) -> bytes:
+    """The reply on the wire, or the text of the refusal; anything else that is raised is a defect."""
+    try:
+        return encode_notification(await answer(command, db=db))
+    except Refused as refusal:
+        return str(refusal).encode()
+
+
+async def test_an_engine_that_returns_nonsense_is_answered_for() -> None:
+    for command in COMMANDS:
+        assert await outcome(command, Nonsense())
+    reply = await answer(COMMANDS[3], db=Nonsense())
+    (found,) = reply.connections
+    assert (found.name, found.databases) == ("db", [])
+    assert encode_notification(reply)
 
 
 async def test_a_closed_connection_is_answered_for() -> None:

@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.actors.datasets.sql_names import MalformedName, quote_name, split_name
+from callboard.actors.datasets.sql_names import MalformedName, split_name
+from callboard.engines.statements import quoted
 
 parts = st.text(min_size=1)
 
 
 @given(st.one_of(st.tuples(parts), st.tuples(parts, parts, parts)))
 def test_a_quoted_name_comes_apart_as_it_was_put_together(name: tuple[str, ...]) -> None:
-    assert split_name(quote_name(name)) == name
+    assert split_name(quoted(*name)) == name
 
 
 @given(st.lists(st.text("abc äß🦆\n;-", min_size=1), min_size=3, max_size=3))
@@ -27,7 +28,7 @@ def test_any_text_is_a_name_of_one_or_three_parts_or_malformed(text: str) -> Non
         return
     assert len(name) in {1, 3}
     assert all(name)
-    assert split_name(quote_name(name)) == name
+    assert split_name(quoted(*name)) == name
 
 
 @pytest.mark.parametrize(
