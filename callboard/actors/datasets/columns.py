@@ -7,6 +7,7 @@ from collections.abc import Callable
 import attrs
 
 from callboard.actors.datasets.charts import counts, plan_chart
+from callboard.actors.datasets.failures import is_failure
 from callboard.actors.datasets.queries import Column, narwhals, open_column
 from callboard.actors.datasets.statistics import column_stats, count_rows
 from callboard.actors.datasets.vega import altair, chart_code, chart_spec
@@ -75,7 +76,9 @@ def preview_column(
         spec = chart_spec(plan, name, counts(column, plan))
     except Interrupted:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         # A library that cannot count by this type, say: the statistics are worth having without the chart.
         return Preview(stats, error=f"the chart could not be made ({type(error).__name__})")
     code = None if variable is None else chart_code(plan, variable, name)
@@ -85,7 +88,9 @@ def preview_column(
 def _stats(column: Column, total: int, is_database: bool) -> ColumnStats:
     try:
         return column_stats(column, total, unique_numbers=is_database)
-    except Exception:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         # No library computes everything for every type; empty statistics say that there are none.
         return ColumnStats()
 

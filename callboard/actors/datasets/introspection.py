@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from callboard.actors.datasets.contained import ask
+from callboard.actors.datasets.failures import is_failure
 from callboard.actors.datasets.frames import Frame, frame_kind
 from callboard.actors.datasets.listings import call_engine
 from callboard.actors.datasets.tables import describe
@@ -132,7 +133,9 @@ def _described(found: Iterable[tuple[str, Any, Frame]]) -> list[DataTable]:
     for name, frame, kind in found:
         try:
             tables.append(describe(name, frame, kind))
-        except Exception as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             _log.warning("the dataframe %s cannot be described: %s", name, error_text(error))
     return tables
 

@@ -245,6 +245,27 @@ def test_pandas_columns_of_python_objects_run_none_of_their_code() -> None:
     assert stats(frame, "x") == ColumnStats(total=3, nulls=1)
 
 
+@pytest.mark.parametrize("stage", ["column_stats", "plan_chart"])
+def test_a_panic_of_a_native_library_costs_what_it_was_to_compute(
+    monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    panic = importlib.import_module("polars").exceptions.PanicException
+
+    def fail(*args: object, **options: object) -> None:
+        raise panic("at src/lib.rs")
+
+    monkeypatch.setattr(f"callboard.actors.datasets.columns.{stage}", fail)
+    found = preview(make("polars"), "integer")
+    if stage == "column_stats":
+        assert found.stats == ColumnStats()
+        assert found.chart_spec is not None
+    else:
+        assert found.stats is not None
+        assert found.stats.max == 50
+        assert (found.chart_spec, found.chart_code) == (None, None)
+        assert found.error == "the chart could not be made (PanicException)"
+
+
 def test_without_altair_there_are_statistics_and_the_package_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
