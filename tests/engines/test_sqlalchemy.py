@@ -13,7 +13,15 @@ import sqlalchemy
 from sqlalchemy import event, pool
 
 from callboard.engines import Discovery, Place, engine_of, error_text
-from tests.engines.support import WEIRD, Hold, columns, engine, interrupt_until_done, shape
+from tests.engines.support import (
+    WEIRD,
+    Hold,
+    columns,
+    engine,
+    interrupted,
+    is_shared,
+    shape,
+)
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 FULL = Discovery(True, True, True)
@@ -111,7 +119,7 @@ def test_ten_thousand_tables_are_listed_by_a_few_queries(in_file: Any) -> None:
         "(SELECT rootpage FROM sqlite_master), 'CREATE TABLE t' || i || '(a)' FROM n",
     )
     in_file.dispose()
-    queries = []
+    queries: list[str] = []
     raw = in_file.raw_connection()
     raw.dbapi_connection.set_trace_callback(queries.append)
     raw.close()
@@ -131,7 +139,12 @@ def test_ten_thousand_tables_are_listed_by_a_few_queries(in_file: Any) -> None:
             Place.CELL_THREAD,
             "SingletonThreadPool",
         ),
-        ("sqlite:///{}/x.db", {"poolclass": pool.AssertionPool}, Place.CELL_THREAD, "AssertionPool"),
+        (
+            "sqlite:///{}/x.db",
+            {"poolclass": pool.AssertionPool},
+            Place.CELL_THREAD,
+            "AssertionPool",
+        ),
         ("sqlite:///{}/x.db", {"creator": lambda: None}, Place.CELL_THREAD, "code of the notebook"),
         ("sqlite://", {}, Place.CELL_THREAD, "in-memory"),
         ("sqlite:///:memory:", {}, Place.CELL_THREAD, "in-memory"),
@@ -153,7 +166,7 @@ def test_the_pool_decides_which_threads_may_use_an_engine(
     db = engine(made)
     assert db.placement.place is place
     assert reason in db.placement.reason
-    assert (db.exclusive is made) is (place is Place.CELL_THREAD)
+    assert is_shared(db, made) is (place is Place.CELL_THREAD)
     made.dispose()
 
 
@@ -276,8 +289,8 @@ def test_passwords_of_a_url_stay_out_of_errors() -> None:
 
 def test_a_running_query_can_be_interrupted(in_file: Any, cell: ThreadPoolExecutor) -> None:
     db = engine(in_file)
-    call: Future[object] = cell.submit(db.execute, ENDLESS)
-    assert isinstance(interrupt_until_done(db, call), Exception)
+    raised = interrupted(db, lambda: cell.submit(db.execute, ENDLESS))
+    assert isinstance(raised, sqlalchemy.exc.OperationalError)
     assert db.execute("SELECT 1").to("native") == [(1,)]
 
 
