@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import attrs
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from callboard.engines.results import QueryResult
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 DEFAULT_ENGINE_NAMES: Final = frozenset({"__callboard_duckdb", "__marimo_duckdb"})
 """What the built-in DuckDB is called; no notebook variable."""
@@ -167,6 +169,16 @@ class Engine(ABC):
         self._require_queries()
         with self._calls.running() as call:
             return self._execute(call, query, variables or {})
+
+    def _attempt(self, call: Call, look: Callable[..., T], *arguments: object) -> T | None:
+        """Look a part up; one that cannot be, such as for want of a permission, is None, and logged."""
+        try:
+            return look(*arguments)
+        except Exception as error:
+            if call.interrupted:
+                raise
+            _log.warning("cannot look into a part of %s: %s", self.name, error_text(error))
+            return None
 
     def _wanted(self, depth: Discovery) -> Wanted:
         return depth.over(self.discovers).resolve(auto=self._auto())

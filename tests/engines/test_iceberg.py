@@ -121,6 +121,21 @@ def test_a_catalog_in_memory_is_used_on_the_cells_thread(iceberg: Any, tmp_path:
     made.close()
 
 
+def test_a_namespace_that_cannot_be_looked_into_hides_no_other(
+    catalog: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forbidden(namespace: Any) -> Any:
+        if len(namespace) == 1:
+            raise PermissionError("not with postgres://me:hunter22@db")
+        return [(*namespace, "u")]
+
+    monkeypatch.setattr(catalog, "list_tables", forbidden)
+    found = engine(catalog).connection()
+    assert shape(found) == {"empty": {"": []}, "top": {"": [], "inner": ["u"]}}
+    assert "cannot look into a part of db: not with" in caplog.text
+    assert "hunter22" not in caplog.text
+
+
 def test_a_listing_is_interrupted_between_two_questions(
     catalog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from callboard.engines import Discovery, Place
+from callboard.engines import Discovery, Place, is_engine_type
 from tests.engines.support import WEIRD, columns, engine, interrupted, is_shared, shape
 
 pytestmark = pytest.mark.slow  # starts a server
@@ -137,6 +137,25 @@ def test_a_running_query_can_be_interrupted(
     assert raised is not None
     assert "cancel" in str(raised).lower()
     assert db.execute("SELECT 1 AS x").columns == ("x",)
+
+
+def test_a_schema_that_cannot_be_looked_into_hides_no_other(
+    pooled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = sqlalchemy.Inspector.get_table_names
+
+    def forbidden(self: Any, schema: str | None = None) -> Any:
+        if schema == "more":
+            self.bind.exec_driver_sql("SELECT 1 / 0")
+        return names(self, schema=schema)
+
+    monkeypatch.setattr(sqlalchemy.Inspector, "get_table_names", forbidden)
+    (schemas,) = shape(engine(pooled).connection()).values()
+    assert schemas == {"more": [], "public": ["t", WEIRD]}
+
+
+def test_a_connection_to_be_awaited_is_no_engine() -> None:
+    assert not is_engine_type(psycopg.AsyncConnection)
 
 
 def test_psycopg_is_used_on_the_cells_thread_unless_it_commits_by_itself(connection: Any) -> None:

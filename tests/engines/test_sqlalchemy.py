@@ -245,6 +245,24 @@ def test_an_in_memory_database_is_the_cells_own_one_its_transaction_included(
     assert cell.submit(end, connection).result() == [(1,), (2,)]
 
 
+def test_a_failing_statement_leaves_no_transaction_open(in_memory: Any) -> None:
+    db = engine(in_memory)
+    db.execute("CREATE TABLE t(a PRIMARY KEY)")
+    db.execute("INSERT INTO t VALUES (1)")
+    with pytest.raises(sqlalchemy.exc.IntegrityError):
+        db.execute("INSERT INTO t VALUES (2), (1)")
+    with in_memory.connect() as connection:
+        assert not connection.connection.dbapi_connection.in_transaction
+
+
+def test_functions_that_the_notebook_gave_a_shared_connection_stay(in_memory: Any) -> None:
+    db = engine(in_memory)
+    with in_memory.connect() as connection:
+        connection.connection.create_function("regexp", 2, lambda a, b: 42)
+        assert db.tables("", "main") == []
+        assert connection.exec_driver_sql("SELECT 'a' REGEXP 'b'").scalar() == 42
+
+
 def test_a_statement_outside_a_transaction_is_committed(in_file: Any, in_memory: Any) -> None:
     for made in (in_file, in_memory):
         db = engine(made)
