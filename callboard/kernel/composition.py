@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from callboard.actors.answering import Means, RequestDomain
+from callboard.actors.answering import Means, RequestDomain, Watch
 from callboard.actors.control import COMMANDS as CONTROL_COMMANDS
 from callboard.actors.control import KernelBehaviour
 from callboard.actors.domain import Domain, partition
@@ -215,6 +215,14 @@ def _assemble(
             raise HostError(f"config.package_management.manager: {error}") from None
         post_back(ManagerChosen())
 
+    watches: list[Watch] = []
+
+    def tell_bound(types: Mapping[str, type]) -> None:
+        for watch in watches:
+            names = frozenset(name for name, kind in types.items() if watch.interesting(kind))
+            if names:
+                post_back(watch.message(names))
+
     engine = Engine.make(
         settings=settings,
         surroundings=surroundings,
@@ -222,6 +230,7 @@ def _assemble(
         console=console,
         missing=missing,
         on_settings=apply_settings,
+        on_bound=tell_bound,
         filename=filename,
         preset=preset,
     )
@@ -282,6 +291,8 @@ def _assemble(
     def with_means(domain: Domain | RequestDomain) -> Domain:
         if isinstance(domain, Domain):
             return domain
+        if domain.watch is not None:
+            watches.append(domain.watch)
         workers = Workers(domain.name, domain.threads, outside.threads)
         means = Means(reads, workers, host, broadcaster.publish)
         return domain.of(means, lambda: engine.book.settings.request_timeout)
