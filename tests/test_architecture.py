@@ -36,6 +36,9 @@ PURE = (
     "callboard.actors.packages.managers",
     "callboard.actors.packages.modules",
     "callboard.actors.packages.missing",
+    "callboard.actors.secrets.sources",
+    "callboard.actors.secrets.dotenv_file",
+    "callboard.actors.secrets.locations",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -9,6 +10,8 @@ import attrs
 
 from callboard.actors.host import HostError
 from callboard.actors.notebook.formatting import MAX_BYTES, MAX_BYTES_VARIABLE, positive_number
+
+_log = logging.getLogger(__name__)
 
 STREAM_MAX = 1_000_000
 STREAM_MAX_VARIABLE = "CALLBOARD_STD_STREAM_MAX_BYTES"
@@ -32,6 +35,10 @@ class Settings:
     """Characters of one write to stdout or stderr that are kept."""
     package_manager: str | None = None
     """The package manager that the user chose."""
+    dotenv: tuple[str, ...] | None = None
+    """Paths of the dotenv files; None for ``.env`` in the project."""
+    dotenv_override: bool = True
+    """Whether a changed dotenv file changes variables that it has set before."""
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -68,10 +75,17 @@ class Settings:
             raise HostError(
                 f"config.package_management.manager must be a string, not {type(manager).__name__}"
             )
+        override = runtime.get("dotenv_override", self.dotenv_override)
+        if not isinstance(override, bool):
+            raise HostError(
+                f"config.runtime.dotenv_override must be true or false, not {type(override).__name__}"
+            )
         return attrs.evolve(
             self,
             on_cell_change=change,
             package_manager=manager,
+            dotenv=_paths(runtime, "dotenv", self.dotenv),
+            dotenv_override=override,
             output_max_bytes=_positive(runtime, "output_max_bytes", self.output_max_bytes),
             std_stream_max_bytes=_positive(
                 runtime, "std_stream_max_bytes", self.std_stream_max_bytes
@@ -86,6 +100,24 @@ def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if not isinstance(section, Mapping):
         raise HostError(f"config.{name} must be an object, not {type(section).__name__}")
     return section
+
+
+def _paths(
+    section: Mapping[str, Any], name: str, default: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    """Return a list of paths; what is none is ignored with a warning, which says nothing of what it is."""
+    if name not in section:
+        return default
+    value = section[name]
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple):
+        _log.warning("config.runtime.%s must be a list, not %s", name, type(value).__name__)
+        return default
+    paths = tuple(path for path in value if isinstance(path, str) and path)
+    if len(paths) < len(value):
+        _log.warning("config.runtime.%s holds entries that are no paths", name)
+    return paths
 
 
 def _positive(section: Mapping[str, Any], name: str, default: int) -> int:
