@@ -67,9 +67,8 @@ class Settings:
         management = _section(config, "package_management")
         change = runtime.get("on_cell_change", self.on_cell_change)
         if change not in ("autorun", "lazy"):
-            raise HostError(
-                f"config.runtime.on_cell_change must be 'autorun' or 'lazy', not {change!r}"
-            )
+            # The value is not repeated: a config has secrets elsewhere, and may have got mixed up.
+            raise HostError("config.runtime.on_cell_change must be 'autorun' or 'lazy'")
         manager = management.get("manager", self.package_manager)
         if manager is not None and not isinstance(manager, str):
             raise HostError(
@@ -123,5 +122,5 @@ def _paths(
 def _positive(section: Mapping[str, Any], name: str, default: int) -> int:
     value = section.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise HostError(f"config.runtime.{name} must be a positive whole number, not {value!r}")
+        raise HostError(f"config.runtime.{name} must be a positive whole number")
     return value
