@@ -110,6 +110,7 @@ RULES = (
     keeps_to("callboard.messages"),
     avoids("callboard.messages", "trio"),
     keeps_to("callboard.runtime"),
+    avoids("callboard.actors", "dotenv", when_loaded=True),
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),
     avoids("callboard.ui", "trio", "callboard.runtime", "callboard.actors"),
