@@ -191,6 +191,33 @@ async def test_an_older_look_at_the_files_is_not_loaded_over_a_newer_one(kernel:
     assert kernel.environ.values["A"] == "new"
 
 
+class Interrupted(dict[str, str]):
+    """An environment that an interrupt breaks into at one of the writes."""
+
+    def __init__(self, values: Mapping[str, str], at: int) -> None:
+        super().__init__(values)
+        self.left = at
+
+    def __setitem__(self, key: str, value: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        super().__setitem__(key, value)
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+async def test_the_next_refresh_finishes_what_an_interrupt_broke(kernel: Kernel, at: int) -> None:
+    kernel.write(A="1", B="1", C="1")
+    await kernel.refresh()
+    kernel.environ.values = Interrupted(kernel.environ.values, at)
+    kernel.write(A="2", B="2", D="2", E="2", F="2")
+    with pytest.raises(KeyboardInterrupt):
+        kernel.loader.load()
+    kernel.environ.values["G"] = "of a cell"
+    kernel.write(A="3", B="2", D="3")
+    assert await kernel.refresh() == {"A": "3", "B": "2", "D": "3", "G": "of a cell"}
+
+
 async def test_a_restarted_actor_goes_on_where_the_last_one_was(kernel: Kernel) -> None:
     kernel.loader.load()
     kernel.write(A="1")

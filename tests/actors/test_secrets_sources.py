@@ -8,7 +8,7 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callboard.actors.secrets.sources import Source, list_keys, merge, plan
+from callboard.actors.secrets.sources import Source, Step, list_keys, merge, plan
 from callboard.messages.payloads import SecretKeys
 
 KEYS = st.sampled_from("ABCDEF")
@@ -63,9 +63,14 @@ class World:
 
     def load(self, wanted: Mapping[str, str], *, override: bool) -> None:
         changes = plan(self.now, self.at_start, self.given, wanted, override=override)
-        assert not set(changes.put) & set(changes.drop)
-        self.now = {key: value for key, value in self.now.items() if key not in changes.drop}
-        self.now |= changes.put
+        keys = [step.key for step in changes.steps]
+        assert len(keys) == len(set(keys))
+        for step in changes.steps:
+            assert self.now.get(step.key) == step.before != step.after
+            if step.after is None:
+                del self.now[step.key]
+            else:
+                self.now[step.key] = step.after
         self.given = changes.given
 
 
@@ -122,6 +127,6 @@ def test_what_the_notebook_itself_has_set_and_what_was_there_at_the_start_is_nev
 
 def test_what_is_to_be_done_shows_no_value() -> None:
     changes = plan({"B": "old-1"}, [], {"B": "old-1"}, {"A": "new-1"}, override=True)
-    assert (dict(changes.put), changes.drop) == ({"A": "new-1"}, ("B",))
-    assert "new-1" not in repr(changes)
+    assert changes.steps == (Step("A", None, "new-1"), Step("B", "old-1", None))
+    assert "-1" not in repr(changes)
     assert "'A'" in repr(changes)

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import pytest
 
+from callboard.actors.answering import RequestDomain
 from callboard.actors.domain import Domain
 from callboard.actors.notebook.settings import Settings
 from callboard.actors.secrets.answers import COMMANDS, SecretsAnswers
@@ -35,7 +36,6 @@ from callboard.messages.notifications import (
 from callboard.messages.payloads import HTTPRequest, RequestURL
 from callboard.runtime import ActorContext, Envelope, Settlement, StateChange
 from callboard.testing.driver import Driver, execute, open_driver, tick
-from callboard.testing.requests import DirectRequest
 
 CANARY = "canary"
 """Part of every planted value and of nothing else."""
@@ -63,24 +63,6 @@ postgres://me:canary@db/x?y=1
 = canary
 PLANTED_OPEN='canary
 """
-
-
-@attrs.define(eq=False)
-class Secrets:
-    """The secrets domain as the kernel carries it out, its calls here and in a thread."""
-
-    answers: SecretsAnswers
-
-    async def on_start(self, context: ActorContext[Any]) -> None:
-        """Nothing to prepare."""
-
-    async def handle(self, envelope: Envelope[Any]) -> None:
-        reply = await self.answers.answer(DirectRequest(envelope.message))
-        if reply is not None:
-            envelope.answer(reply)
-
-    async def on_stop(self) -> None:
-        """Nothing to release."""
 
 
 class Indiscreet(Exception):
@@ -168,7 +150,7 @@ async def planted(
         drain=2,
         kill=2,
         domains=[
-            Domain("secrets", COMMANDS, lambda: Secrets(answers)),
+            RequestDomain("secrets", COMMANDS, answers),
             Domain("cache", (ClearCacheCommand, GetCacheInfoCommand), Talkative),
         ],
     ) as driver:

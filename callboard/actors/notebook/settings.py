@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Literal
 
 import attrs
@@ -39,6 +40,8 @@ class Settings:
     """Paths of the dotenv files; None for ``.env`` in the project."""
     dotenv_override: bool = True
     """Whether a changed dotenv file changes variables that it has set before."""
+    request_timeout: float = 30.0
+    """Seconds that a request to a data domain (datasets, SQL, storage, secrets, cache) has, from posting to its end."""
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -85,6 +88,7 @@ class Settings:
             package_manager=manager,
             dotenv=_paths(runtime, "dotenv", self.dotenv),
             dotenv_override=override,
+            request_timeout=_seconds(runtime, "request_timeout", self.request_timeout),
             output_max_bytes=_positive(runtime, "output_max_bytes", self.output_max_bytes),
             std_stream_max_bytes=_positive(
                 runtime, "std_stream_max_bytes", self.std_stream_max_bytes
@@ -124,3 +128,10 @@ def _positive(section: Mapping[str, Any], name: str, default: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise HostError(f"config.runtime.{name} must be a positive whole number")
     return value
+
+
+def _seconds(section: Mapping[str, Any], name: str, default: float) -> float:
+    value = section.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < inf:
+        raise HostError(f"config.runtime.{name} must be a positive number")
+    return float(value)

@@ -28,7 +28,7 @@ class SecretsAnswers:
         return ()
 
     async def answer(self, request: Request[SecretsCommand]) -> SecretKeysResultNotification | None:
-        """Answer one request. Cancelled midway, a refresh takes effect as a whole or not at all."""
+        """Answer one request. A refresh that is cancelled midway may take effect all the same, or with the next one."""
         command = request.command
         if isinstance(command, ListSecretKeysCommand):
             listed = await request.call(self.loader.list_keys)

@@ -14,7 +14,7 @@ import attrs
 from callboard.actors.secrets.dotenv_file import DotenvFile, read, resolve
 from callboard.actors.secrets.environ import Environ
 from callboard.actors.secrets.locations import dotenv_paths
-from callboard.actors.secrets.sources import ENVIRONMENT, Source, list_keys, merge, plan
+from callboard.actors.secrets.sources import ENVIRONMENT, Changes, Source, list_keys, merge, plan
 from callboard.messages.payloads import SecretKeys
 
 _log = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ class DotenvLoader:
     """Reads and loads the dotenv files of one kernel, and remembers what they gave. It outlives its actor.
 
     ``read`` and ``list_keys`` may be called on any thread, ``apply`` and ``load`` where the environment may be
-    written; none of them raises. Names alone are told to anybody, never a value.
+    written; none of them raises. An interrupt may break ``apply``; the next one finishes what it began. Names alone
+    are told to anybody, never a value.
     """
 
     environ: Environ
@@ -71,7 +72,8 @@ class DotenvLoader:
     """Where to look without a notebook file: not where the cells go later."""
     _numbers: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
     _applied: int = attrs.field(default=0, init=False)
-    _given: dict[str, str] = attrs.field(factory=dict, init=False, repr=False)
+    _changes: Changes = attrs.field(factory=Changes, init=False)
+    """The latest, with the steps that are still to be done: an interrupt may come between any two."""
     _known: dict[str, dict[str, str]] = attrs.field(factory=dict, init=False, repr=False)
     """By path, what a file was last known to say."""
     _complaints: dict[str, str] = attrs.field(factory=dict, init=False)
@@ -104,37 +106,42 @@ class DotenvLoader:
         with self._lock:
             if reading.number <= self._applied:
                 return
-            self._applied = reading.number
-            self._apply(reading)
-
-    def _apply(self, reading: Reading) -> None:
-        known = self._known
-        self._known = {}
-        for file in reading.files:
-            before = {} if file.problem is None else known.get(file.path, {})
-            self._known[file.path] = {**before, **file.values}
-        values = self.environ.values
-        # One by one: a thread of the notebook's may remove some meanwhile.
-        current = {key: held for key in list(values) if (held := values.get(key)) is not None}
-        own = {key: value for key, value in current.items() if self._given.get(key) != value}
-        wanted, left_out = resolve(self._known.values(), own)
-        changes = plan(
-            current,
-            self.environ.at_start.keys(),
-            self._given,
-            merge(wanted),
-            override=self.settings().dotenv_override,
-        )
-        self._given = dict(changes.given)
-        for key in changes.drop:
-            values.pop(key, None)
-        for key, value in changes.put.items():
-            try:
-                values[key] = value
-            except (ValueError, OSError):  # its text has the value, or a part of it
-                del self._given[key]
-                left_out.append(key)
+            left_out = self._finish()
+            known = {
+                file.path: {**self._known.get(file.path, {}), **file.values}
+                if file.problem is not None
+                else dict(file.values)
+                for file in reading.files
+            }
+            values, given = self.environ.values, self._changes.given
+            # One by one: a thread of the notebook's may remove some meanwhile.
+            current = {key: held for key in list(values) if (held := values.get(key)) is not None}
+            own = {key: held for key, held in current.items() if given.get(key) != held}
+            wanted, too_long = resolve(known.values(), own)
+            override = self.settings().dotenv_override
+            at_start = self.environ.at_start.keys()
+            self._changes = plan(current, at_start, given, merge(wanted), override=override)
+            self._known, self._applied = known, reading.number
+            left_out += [*too_long, *self._finish()]
         self._complain("", f"not loaded: {', '.join(left_out[:10])}" if left_out else None)
+
+    def _finish(self) -> list[str]:
+        """Do the steps that are to be done; returns the names that the system does not take. May be done again."""
+        values, changes = self.environ.values, self._changes
+        refused = []
+        for step in changes.steps:
+            if values.get(step.key) != step.before:
+                continue
+            if step.after is None:
+                values.pop(step.key, None)
+                continue
+            try:
+                values[step.key] = step.after
+            except (ValueError, OSError):  # its text has the value, or a part of it
+                refused.append(step.key)
+        given = {key: value for key, value in changes.given.items() if key not in refused}
+        self._changes = Changes((), given)
+        return refused
 
     def _read(self) -> list[DotenvFile]:
         filename: object = self.filename()

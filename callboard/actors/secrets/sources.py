@@ -28,15 +28,22 @@ class Source:
 
 
 @attrs.frozen
-class Changes:
-    """What the environment lacks to be as the files want it. The repr shows names alone."""
+class Step:
+    """One variable to set or to remove; None stands for none. The repr shows no value."""
 
-    put: Mapping[str, str] = attrs.field(repr=names)
-    """Variables to set."""
-    drop: tuple[str, ...]
-    """Variables to remove."""
-    given: Mapping[str, str] = attrs.field(repr=names)
-    """The variables that come from the files once that is done, with the values they got."""
+    key: str
+    before: str | None = attrs.field(repr=False)
+    """Its value when that was decided; if it has another one by now, it is left alone."""
+    after: str | None = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Changes:
+    """What the environment lacks to be as the files want it."""
+
+    steps: tuple[Step, ...] = ()
+    given: Mapping[str, str] = attrs.field(factory=dict, repr=names)
+    """The variables that come from the files once the steps are done, with the values they got."""
 
 
 def list_keys(sources: Iterable[Source]) -> list[SecretKeys]:
@@ -74,7 +81,7 @@ def plan(
     nor what the notebook itself has set or changed. What the files gave follows the files: with ``override`` a changed
     value is taken over, and a name that they no longer have goes; without it neither, and only new names are set.
     """
-    put: dict[str, str] = {}
+    steps: list[Step] = []
     gives: dict[str, str] = {}
     for key, value in wanted.items():
         if key in at_start:
@@ -84,14 +91,13 @@ def plan(
         if held is None or (ours and override):
             gives[key] = value
             if held != value:
-                put[key] = value
+                steps.append(Step(key, held, value))
         elif ours:
             gives[key] = held
-    drop = []
     for key, value in given.items():
         if key not in wanted and current.get(key) == value:
             if override:
-                drop.append(key)
+                steps.append(Step(key, value, None))
             else:
                 gives[key] = value
-    return Changes(put, tuple(drop), gives)
+    return Changes(tuple(steps), gives)
