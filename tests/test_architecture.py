@@ -36,6 +36,9 @@ PURE = (
     "callboard.actors.packages.managers",
     "callboard.actors.packages.modules",
     "callboard.actors.packages.missing",
+    "callboard.actors.secrets.sources",
+    "callboard.actors.secrets.dotenv_file",
+    "callboard.actors.secrets.locations",
 )
 
 
@@ -107,6 +110,7 @@ RULES = (
     keeps_to("callboard.messages"),
     avoids("callboard.messages", "trio"),
     keeps_to("callboard.runtime"),
+    avoids("callboard.actors", "dotenv", when_loaded=True),
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),
     avoids("callboard.ui", "trio", "callboard.runtime", "callboard.actors"),

@@ -22,6 +22,7 @@ from callboard.actors.notebook.actor import COMMANDS as NOTEBOOK_COMMANDS
 from callboard.actors.notebook.actor import NotebookBehaviour
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.engine import Engine
+from callboard.actors.notebook.failures import traceback_for_log
 from callboard.actors.notebook.host import EngineHost
 from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.notebook.settings import Settings
@@ -72,6 +73,7 @@ from callboard.runtime import (
     Supervisor,
     Workers,
 )
+from callboard.runtime.errors import describe
 
 _log = logging.getLogger(__name__)
 
@@ -384,13 +386,15 @@ async def _clear(values: list[object]) -> None:
 
 
 def _log_crash(change: StateChange) -> None:
-    if change.error is not None:
-        _log.error("actor %s crashed: %s", change.actor, change.reason, exc_info=change.error)
+    if change.error is None:
+        return
+    told = traceback_for_log(change.error, own_frames=True)
+    _log.error("actor %s crashed: %s\n%s", change.actor, change.reason, told)
 
 
 def _replacement(notification: Notification, error: Exception) -> Notification:
     """Stand in for a notification that cannot be encoded, so that whoever waits for it hears something."""
-    text = f"{type(error).__name__}: {error}"
+    text = describe(error)
     if isinstance(notification, FunctionCallResultNotification):
         status = HumanReadableStatus("error", "The return value cannot be sent", text)
         return FunctionCallResultNotification(notification.function_call_id, None, status)

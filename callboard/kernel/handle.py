@@ -62,7 +62,7 @@ class KernelStatus:
 class _Open:
     """A command that has been accepted and has not ended."""
 
-    command: Command
+    command: Command = attrs.field(repr=False)
     identity: str | None
     envelope: Envelope[Any]
 

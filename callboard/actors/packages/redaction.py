@@ -6,32 +6,17 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from callboard.actors.packages.lines import CUT_MARK
+from callboard.runtime.redaction import HIDDEN as HIDDEN
+from callboard.runtime.redaction import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-HIDDEN: Final = "[redacted]"
-"""Stands where a credential was."""
 
 _MIN_SECRET: Final = 4
 """Shorter values are not searched for in running text: they would hit half of it."""
 
 _MIN_LONE_TOKEN: Final = 16
 
-# What stands between "://" and the last "@" of the host part. A password may hold "@" unquoted,
-# and, behind a colon that no port number follows, even "/".
-_USERINFO: Final = re.compile(
-    r"(?i)(?<=://)(?:[^\s/?#'\"<>]*@|[^\s/?#@:]+:(?!\d{1,5}/)[^\s'\"<>]*@)"
-)
-_CUT_HOST: Final = re.compile(rf"(?<=://)[^\s/?#]+(?={re.escape(CUT_MARK)}$)")
-_QUERY_SECRET: Final = re.compile(
-    r"(?i)(?<=[?&;])([\w.-]*(?:token|secret|password|passwd|signature|sig|apikey|api_key|api-key"
-    r"|credential|auth)[\w.-]*=)[^\s&;#'\"<>]+"
-)
-_AUTHORIZATION: Final = re.compile(
-    r"(?i)(\bauthorization\b['\"]?\s*[:=]\s*['\"]?(?:\w+\s+)?)[^\s'\",;]+"
-)
 _SECRET_VARIABLE: Final = re.compile(
     r"(?i)^(?:PIP|UV|POETRY|RYE|PIXI|TWINE|CONDA|HATCH|NETRC).*(?:PASSWORD|TOKEN|SECRET|API_KEY)"
     r"|^POETRY_HTTP_BASIC_.*_PASSWORD$"
@@ -55,11 +40,7 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return the text without credentials."""
-        if "://" in text:
-            text = _USERINFO.sub(f"{HIDDEN}@", text)
-            text = _CUT_HOST.sub(HIDDEN, text)
-            text = _QUERY_SECRET.sub(rf"\1{HIDDEN}", text)
-        text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
+        text = without_credentials(text)
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         return text
