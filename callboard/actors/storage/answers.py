@@ -17,7 +17,7 @@ from callboard.actors.storage.mime import mime_type_of
 from callboard.actors.storage.paging import Bookmarks, window_of
 from callboard.actors.storage.paths import check_path, extension_of, last_segment
 from callboard.actors.storage.ports import Backend, Stop, StorageFault
-from callboard.actors.storage.recognition import interesting
+from callboard.actors.storage.recognition import interesting, name_of
 from callboard.actors.storage.redaction import StorageRedactor
 from callboard.messages.commands import StorageDownloadCommand, StorageListEntriesCommand
 from callboard.messages.ids import VariableName
@@ -158,10 +158,16 @@ class StorageAnswers:
 
     async def _backend(self, request: Request[Any], name: VariableName) -> Backend:
         value = await request.variable(name)
-        backend = backend_of(value, self._bookmarks, self.policy)
+        kind = name_of(type(value))[1]
+        try:
+            backend = backend_of(value, self._bookmarks, self.policy)
+        except Exception as error:
+            raise StorageFault(
+                f"the storage in the variable {name!r} is not complete: what a {kind} has is missing"
+            ) from error
         if backend is None:
             raise StorageFault(
-                f"the variable {name!r} is no storage that can be browsed: a {type(value).__qualname__} is neither a "
+                f"the variable {name!r} is no storage that can be browsed: a {kind} is neither a "
                 "store of obstore, nor a Hugging Face client, nor a filesystem of fsspec"
             )
         return backend
@@ -175,12 +181,9 @@ async def _call(request: Request[Any], backend: Backend, function: Callable[[Sto
             return function(stop)
         except StorageFault as fault:
             raise StorageFault(_redactor(backend)(str(fault))) from None
-        except Exception as error:
-            raise StorageFault(_text_of(error, backend)) from None
         except BaseException as error:
-            # A panic of native code is no Exception, but it is a failure of the storage all the same.
-            if type(error).__module__ != "pyo3_runtime":
-                raise
+            # Panics of native code and what user code may raise to end itself are no Exceptions, but failures of the
+            # storage all the same.
             raise StorageFault(_text_of(error, backend)) from None
 
     return await request.call(

@@ -107,6 +107,9 @@ class FsspecBackend:
             raise StorageFault(f"the storage said nothing of {path!r} that can be used")
         if info.get("type") == "directory":
             raise StorageFault(f"{path!r} is a directory")
+        if target.name == LOCAL and info.get("type") != "file":
+            # A pipe would be waited for without end, and a device may give without end.
+            raise StorageFault(f"{path!r} is no regular file")
         return size_in(info.get("size"))
 
     def sign(self, path: str, seconds: float, stop: Stop) -> str | None:
