@@ -26,6 +26,7 @@ _ELEMENT: Final = re.compile(
 )
 _DETAILS: Final = "\n\nDebug source:"
 _MAX_TEXT: Final = 2000
+_MAX_READ: Final = 20_000
 _MAX_DEPTH: Final = 4
 
 
@@ -75,6 +76,9 @@ class StorageRedactor:
     def __call__(self, text: str) -> str:
         """Return the text without credentials and without the library's internals, and not endless."""
         text = text.partition(_DETAILS)[0]
+        if len(text) > _MAX_READ:
+            # The last word may be half of an address, in which the credentials can then not be told.
+            text = text[:_MAX_READ].rpartition(" ")[0]
         text = _ELEMENT.sub(rf"\1{HIDDEN}\3", text)
         text = _PAIR.sub(rf"\1\2{HIDDEN}", self._redact(text))
         return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"

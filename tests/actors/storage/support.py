@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
+import trio
 
 from callboard.actors.requests import Refused
 from callboard.actors.storage.addresses import AddressPolicy
@@ -151,3 +152,9 @@ def redirect_to(address: str) -> Handler:
         request.end_headers()
 
     return handle
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what another thread does."""
+    while not condition():  # noqa: ASYNC110 (no thread of a library tells trio)
+        await trio.sleep(0.005)

@@ -10,6 +10,7 @@ import pytest
 
 from callboard.actors.storage.introspection import Introspect
 from callboard.engines.placement import Place
+from callboard.messages.ids import VariableName
 from callboard.messages.notifications import StorageNamespacesNotification
 from callboard.messages.payloads import StorageNamespace
 from callboard.testing.requests import DirectRequest
@@ -208,11 +209,13 @@ async def test_namespaces_are_described_without_asking_the_server(s3: S3) -> Non
     assert request.told == [
         StorageNamespacesNotification(
             [
-                StorageNamespace("bucket", "Amazon S3", "s3", "lake", "obstore"),
-                StorageNamespace("fs", "Amazon S3", "s3", "", "fsspec"),
-                StorageNamespace("inside", "Amazon S3", "s3", "", "fsspec"),
-                StorageNamespace("part", "Amazon S3", "s3", "a/b", "obstore"),
-                StorageNamespace("r2", "Cloudflare R2", "cloudflare", "lake", "obstore"),
+                StorageNamespace(VariableName("bucket"), "Amazon S3", "s3", "lake", "obstore"),
+                StorageNamespace(VariableName("fs"), "Amazon S3", "s3", "", "fsspec"),
+                StorageNamespace(VariableName("inside"), "Amazon S3", "s3", "", "fsspec"),
+                StorageNamespace(VariableName("part"), "Amazon S3", "s3", "a/b", "obstore"),
+                StorageNamespace(
+                    VariableName("r2"), "Cloudflare R2", "cloudflare", "lake", "obstore"
+                ),
             ]
         )
     ]
