@@ -44,11 +44,17 @@ _MAX_SIZE: Final = 2**63
 
 def directory_entry(path: str) -> StorageEntry:
     """Make the entry of a directory."""
-    return StorageEntry(path, "directory", 0)
+    return StorageEntry(encodable(path), "directory", 0)
+
+
+def encodable(text: str) -> str:
+    """Return a text in which what no encoding knows is replaced: names of the system may be any bytes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def object_entry(meta: Mapping[str, Any], path: str) -> StorageEntry:
     """Make the entry of an object in an object store."""
+    path = encodable(path)
     return StorageEntry(
         path,
         "object",
@@ -71,6 +77,7 @@ def file_entry(info: object, path: str | None = None) -> StorageEntry | None:
     name = info.get("name") if path is None else path
     if not isinstance(name, str):
         return None
+    name = encodable(name)
     if info.get("type") == "directory":
         return StorageEntry(name, "directory", 0, timestamp_in(info), metadata_in(info))
     return StorageEntry(
@@ -122,7 +129,7 @@ def metadata_in(info: Mapping[str, Any]) -> dict[str, object]:
     for name in _METADATA:
         value = info.get(name)
         if isinstance(value, str) and value:
-            found[name] = value[:_MAX_TEXT]
+            found[name] = encodable(value[:_MAX_TEXT])
         elif value is True:
             found[name] = value
     return found

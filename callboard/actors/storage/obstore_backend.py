@@ -17,6 +17,7 @@ import attrs
 
 from callboard.actors.storage.entries import directory_entry, object_entry, size_in
 from callboard.actors.storage.level_scan import Found, Mark, Meta, scan_level
+from callboard.actors.storage.local_directory import local_page
 from callboard.actors.storage.paging import Bookmarks
 from callboard.actors.storage.ports import Page, Stop, StorageFault
 from callboard.actors.storage.protocols import display_name_of, protocol_of
@@ -54,10 +55,11 @@ _DERIVED: Final = Placement(
 
 @attrs.define(eq=False)
 class ObstoreBackend:
-    """One store. Lists S3 and Google stores page by page; the others give a level only as a whole.
+    """One store. S3, Google and local stores are read as far as the page goes.
 
-    Of a level that comes as a whole (Azure, local, memory and HTTP stores), one page is kept and the rest is
-    dropped at once, but the library holds all of it for a moment.
+    Azure, memory and HTTP stores give a level only as a whole: one page is kept and the rest is dropped at once, but
+    the library holds all of it for a moment. Symbolic links of a local store are followed, as the library does:
+    whoever owns the disk has put them there.
     """
 
     store: Any
@@ -97,6 +99,8 @@ class ObstoreBackend:
         level = (prefix or "").strip("/")
         if self._kind in _ORDERED and not self._is_directory_bucket():
             page = self._scan(level, offset, limit, stop)
+        elif self._kind == "LocalStore":
+            page = local_page(self._directory(level), level, offset, limit, stop)
         else:
             page = self._whole(level, offset, limit)
         if not page.entries and not offset and level and not self._exists(level):
@@ -188,11 +192,13 @@ class ObstoreBackend:
 
     def _exists(self, level: str) -> bool:
         if self._kind == "LocalStore":
-            root = getattr(self.store, "prefix", None)
-            return os.path.isdir(os.path.join(str(root or "/"), level))
+            return os.path.isdir(self._directory(level))
         return any(
             True for chunk in self._library().list(self.store, level, chunk_size=1) for _ in chunk
         )
+
+    def _directory(self, level: str) -> str:
+        return os.path.join(self._prefix() or "/", level)
 
     def _is_directory_bucket(self) -> bool:
         # S3 Express lists in no order.

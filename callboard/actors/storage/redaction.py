@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from callboard.actors.storage.entries import encodable
 from callboard.redaction import HIDDEN, Redactor
 
 _SECRET_NAME: Final = re.compile(
@@ -81,4 +82,4 @@ class StorageRedactor:
             text = text[:_MAX_READ].rpartition(" ")[0]
         text = _ELEMENT.sub(rf"\1{HIDDEN}\3", text)
         text = _PAIR.sub(rf"\1\2{HIDDEN}", self._redact(text))
-        return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
+        return encodable(text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…")

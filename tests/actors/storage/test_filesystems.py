@@ -11,6 +11,7 @@ import pytest
 
 from callboard.actors.storage.addresses import AddressPolicy
 from callboard.engines.placement import Place
+from callboard.messages.codec import encode_notification as encode
 from tests.actors.storage.support import Client, redirect_to, web_server
 
 
@@ -122,15 +123,19 @@ async def test_symbolic_links_are_followed_and_broken_ones_harm_nothing(tree: Pa
         assert "broken" in await client.refusal(client.download(f"{base}broken"))
 
 
-async def test_a_symbolic_link_to_itself_is_an_error_where_the_library_cannot_pass_it(
-    tree: Path,
-) -> None:
+@pytest.mark.parametrize("kind", ["obstore", "dirfs"])
+async def test_odd_files_of_the_system_are_listed_and_harm_nothing(tree: Path, kind: str) -> None:
     os.symlink(tree / "loop", tree / "loop")
-    client = Client(directory(str(tree), filesystem("file")))
-    assert "loop" in await client.paths()
+    (tree / os.fsdecode(b"latin-\xe9.txt")).write_bytes(b"x")
+    os.mkfifo(tree / "pipe")
+    opened = (
+        store("LocalStore", tree) if kind == "obstore" else directory(str(tree), filesystem("file"))
+    )
+    client = Client(opened)
+    reply = await client.page()
+    assert {"loop", "pipe", "latin-?.txt"} <= {entry.path for entry in reply.entries}
+    assert encode(reply)
     assert "loop" in await client.refusal(client.download("loop"))
-    client = Client(store("LocalStore", tree))
-    assert "Too many levels of symbolic links" in await client.refusal(client.page())
 
 
 @pytest.mark.parametrize("path", ["a\x00b", "a\nb", "\x1b[31m", "a\x7f", "\ud800"])
