@@ -109,7 +109,7 @@ def avoids(package: str, *others: str, when_loaded: bool = False) -> Rule:
 RULES = (
     keeps_to("callboard.messages"),
     avoids("callboard.messages", "trio"),
-    keeps_to("callboard.runtime"),
+    keeps_to("callboard.runtime", "callboard.redaction"),
     avoids("callboard.actors", "dotenv", when_loaded=True),
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callboard.runtime.redaction import excerpt
+from callboard.redaction import excerpt
 
 MAX_REASON = 2000
 """Characters of what was raised that a reason repeats."""

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callboard.redaction import HIDDEN, excerpt, without_credentials
 from callboard.runtime.dead_letters import Cause, DeadLetters
 from callboard.runtime.errors import MAX_REASON, describe
-from callboard.runtime.redaction import HIDDEN, excerpt, without_credentials
 from tests.runtime.support import Message, open_system
 
 

@@ -24,7 +24,7 @@ from callboard.messages.payloads import (
     InterruptionError,
     UnknownError,
 )
-from callboard.runtime.redaction import excerpt
+from callboard.redaction import excerpt
 
 _log = logging.getLogger(__name__)
 

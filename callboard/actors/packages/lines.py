@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from callboard.runtime.redaction import CUT_MARK
+from callboard.redaction import CUT_MARK
 
 _LINE_END: Final = re.compile(rb"(\r\n|\n|\r)")
 

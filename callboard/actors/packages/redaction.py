@@ -6,14 +6,10 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from callboard.runtime.redaction import HIDDEN as HIDDEN
-from callboard.runtime.redaction import without_credentials
+from callboard import redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-_MIN_SECRET: Final = 4
-"""Shorter values are not searched for in running text: they would hit half of it."""
 
 _MIN_LONE_TOKEN: Final = 16
 
@@ -24,7 +20,7 @@ _SECRET_VARIABLE: Final = re.compile(
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
 
-class Redactor:
+class Redactor(redaction.Redactor):
     """Replaces credentials in text: those written into URLs, and those the environment holds.
 
     The environment's are the passwords inside any URL of a variable and the values of the
@@ -33,17 +29,7 @@ class Redactor:
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        secrets = {secret for secret in _secrets_of(environ or {}) if len(secret) >= _MIN_SECRET}
-        # Longest first: one secret may be the beginning of another.
-        ordered = sorted(secrets, key=lambda secret: (-len(secret), secret))
-        self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
-
-    def __call__(self, text: str) -> str:
-        """Return the text without credentials."""
-        text = without_credentials(text)
-        if self._known is not None:
-            text = self._known.sub(HIDDEN, text)
-        return text
+        super().__init__(_secrets_of(environ or {}))
 
 
 def _secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
