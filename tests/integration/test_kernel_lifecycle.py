@@ -15,6 +15,7 @@ from callboard.actors.notebook.settings import Settings
 from callboard.messages.commands import (
     ClearCacheCommand,
     Command,
+    DebugCellCommand,
     ExecuteScratchpadCommand,
     ExecuteStaleCellsCommand,
     InvokeFunctionCommand,
@@ -58,6 +59,7 @@ def commands() -> list[Command]:
         InvokeFunctionCommand(FunctionCallId("f"), "a-0", "nothing", {}),
         SyncGraphCommand({}, [CellId("nowhere")], []),
         ListSecretKeysCommand(RequestId("r")),
+        DebugCellCommand(CellId("c")),
         tick({"a-0": 2}),
     ]
 
