@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "callboard"
 
 # Ports every domain may use; everything else directly under actors/ is a domain.
-SHARED_PORTS = frozenset({"host", "domain", "requests"})
+SHARED_PORTS = frozenset({"host", "domain", "requests", "answering"})
 
 # Testable without trio, and so free of it together with all they load from this package.
 PURE = (
@@ -38,6 +38,9 @@ PURE = (
     "callboard.actors.packages.managers",
     "callboard.actors.packages.modules",
     "callboard.actors.packages.missing",
+    "callboard.actors.secrets.sources",
+    "callboard.actors.secrets.dotenv_file",
+    "callboard.actors.secrets.locations",
 )
 
 
@@ -108,10 +111,11 @@ def avoids(package: str, *others: str, when_loaded: bool = False) -> Rule:
 RULES = (
     keeps_to("callboard.messages"),
     avoids("callboard.messages", "trio"),
-    keeps_to("callboard.runtime"),
+    keeps_to("callboard.runtime", "callboard.redaction"),
     keeps_to("callboard.engines", "callboard.messages", "callboard.redaction"),
     avoids("callboard.engines", "trio"),
     keeps_to("callboard.redaction"),
+    avoids("callboard.actors", "dotenv", when_loaded=True),
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),
     avoids("callboard.ui", "trio", "callboard.runtime", "callboard.actors"),
@@ -355,7 +359,7 @@ def test_a_planted_violation_is_named_with_file_line_and_rule(
 ALLOWED = {
     "engines import payloads and redaction": (
         "callboard.engines.engine",
-        "from callboard.messages.payloads import Schema\nfrom callboard.redaction import redacted",
+        "from callboard.messages.payloads import Schema\nfrom callboard.redaction import without_credentials",
     ),
     "a domain imports the ports": (
         "callboard.actors.notebook.engine",

@@ -13,7 +13,7 @@ import attrs
 from callboard.engines.calls import Call, Calls, Interrupted
 from callboard.engines.discovery import CHEAP_DIALECTS, Discovery, Wanted
 from callboard.messages.payloads import Database, DataSourceConnection, DataTable, Schema
-from callboard.redaction import redacted
+from callboard.redaction import without_credentials
 
 if TYPE_CHECKING:
     from callboard.engines.placement import Placement
@@ -244,4 +244,4 @@ def error_text(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = ""
-    return redacted(text) or type(error).__name__
+    return without_credentials(text) or type(error).__name__
