@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from callboard.engines import calls as calls_module
 from callboard.engines.calls import Calls, Cancel, Interrupted
 
 
@@ -56,6 +57,20 @@ def test_a_cancel_that_asks_a_server_keeps_nobody_waiting_but_the_block() -> Non
             answered.set()
         order.append("block left")
     assert order == ["answered", "block left"]
+
+
+def test_a_server_that_never_answers_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calls_module, "CANCEL_PATIENCE", 0.01)
+    calls, answered = Calls(), threading.Event()
+    with (
+        calls.running() as call,
+        call.cancelled_by(Cancel(lambda: answered.wait(30), remote=True)),
+    ):
+        calls.interrupt()
+    assert not answered.is_set()
+    answered.set()
 
 
 def test_all_calls_under_way_are_interrupted() -> None:

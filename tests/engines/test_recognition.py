@@ -59,18 +59,22 @@ def named(module: object, name: str, *bases: type) -> Any:
     return type(name, bases, {"__module__": module, "__qualname__": name})()
 
 
+FAKES = [
+    (Query(), "dbapi"),
+    (Arrow(), "adbc"),
+    (named("sqlalchemy.engine.base", "Engine"), "sqlalchemy"),
+    (named("duckdb.duckdb", "DuckDBPyConnection", Query), "duckdb"),
+    (named("chdb.state.sqlitelike", "Connection", Query), "clickhouse"),
+    (named("clickhouse_connect.driver.client", "Client"), "clickhouse"),
+    (named("redshift_connector.core", "Connection", Arrow), "redshift"),
+    (named("pyiceberg.catalog", "Catalog"), "iceberg"),
+    (named("ibis.backends.sql", "SQLBackend", Query), "ibis"),
+]
+
+
 @pytest.mark.parametrize(
     ("value", "source"),
-    [
-        (Query(), "dbapi"),
-        (Arrow(), "adbc"),
-        (named("duckdb.duckdb", "DuckDBPyConnection", Query), "duckdb"),
-        (named("chdb.state.sqlitelike", "Connection", Query), "clickhouse"),
-        (named("clickhouse_connect.driver.client", "Client"), "clickhouse"),
-        (named("redshift_connector.core", "Connection", Arrow), "redshift"),
-        (named("pyiceberg.catalog", "Catalog"), "iceberg"),
-        (named("ibis.backends.sql", "SQLBackend", Query), "ibis"),
-    ],
+    FAKES,
 )
 def test_engines_are_known_by_the_names_and_methods_of_their_types(
     value: object, source: str
@@ -81,6 +85,27 @@ def test_engines_are_known_by_the_names_and_methods_of_their_types(
     assert is_engine_type(type(value))
     derived: Any = type("Derived", (type(value),), {})()
     assert getattr(engine_of("y", derived), "source", None) == source
+
+
+@pytest.mark.parametrize(("value", "source"), FAKES)
+def test_an_engine_that_answers_nonsense_is_empty_and_asked_again_all_the_same(
+    value: object, source: str
+) -> None:
+    db = engine_of("x", value)
+    assert db is not None
+    assert db.placement.reason
+    for _ in range(2):
+        found = db.connection()
+        assert (found.source, found.name) == (source, "x")
+        assert not [
+            table
+            for database in found.databases
+            for schema in database.schemas
+            for table in schema.tables
+        ]
+        with pytest.raises(Exception, match=r"\w"):
+            db.explain("SELECT 1")
+        db.interrupt()
 
 
 @pytest.mark.parametrize(
