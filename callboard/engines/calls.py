@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 import attrs
+
+CANCEL_PATIENCE: Final = 10.0
+"""Seconds that a call waits, behind its query, for a server to answer that it has cancelled it."""
 
 
 class Interrupted(Exception):
@@ -85,7 +89,7 @@ class Call:
                 asking = list(self._asking)
             # A cancel under way must not hit the next query of whoever owns the connection.
             for thread in asking:
-                thread.join()
+                thread.join(CANCEL_PATIENCE)
 
     def interrupt(self) -> None:
         self.interrupted = True
