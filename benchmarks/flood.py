@@ -229,22 +229,19 @@ def _flood_process(kernel: CallboardKernel, watcher: Watcher, rate: str, seconds
         while not over.wait(_SAMPLING):
             flood.growth = max(flood.growth, rss(kernel.pid) - before)
 
-    def ask() -> None:
-        questions = itertools.cycle([*ASKED, {"type": "cancel"}])
-        started = time.perf_counter()
-        for number in itertools.count(1):
-            if over.wait(max(0.0, started + number / ASKING - time.perf_counter())):
-                return
-            asked = next(questions)
-            kind = asked["type"]
-            if kind not in watcher.asked:
-                watcher.asked[kind] = time.perf_counter()
-                nobody = {"type": "cancel", "id": "nobody"}
-                kernel.post(nobody if kind == "cancel" else question(asked, number))
+    # One thread writes both: two would wait for each other's turn at the pipe.
+    questions = itertools.cycle([*ASKED, {"type": "cancel", "id": "nobody"}])
 
-    helpers = [threading.Thread(target=each, daemon=True) for each in (sample, ask)]
-    for helper in helpers:
-        helper.start()
+    def ask(number: int) -> None:
+        asked = next(questions)
+        kind = asked["type"]
+        if kind not in watcher.asked:
+            watcher.asked[kind] = time.perf_counter()
+            kernel.post(asked if kind == "cancel" else question(asked, number))
+
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
+    asked = 0
     pace = RATES[rate]
     started = last = time.perf_counter()
     while last < started + seconds:
@@ -260,11 +257,13 @@ def _flood_process(kernel: CallboardKernel, watcher: Watcher, rate: str, seconds
             }
         )
         last = time.perf_counter()
+        if last >= started + (asked + 1) / ASKING:
+            asked += 1
+            ask(asked)
     flood.seconds = last - started
     shown = watcher.wait_for(lambda: watcher.value == flood.ticks)
     over.set()
-    for helper in helpers:
-        helper.join()
+    sampler.join()
     deadline = time.perf_counter() + PATIENCE
     while watcher.asked and time.perf_counter() < deadline:
         time.sleep(_SAMPLING)

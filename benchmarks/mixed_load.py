@@ -23,8 +23,10 @@ from math import inf
 from random import Random
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 import attrs
+import psutil  # type: ignore[import-untyped]
 import trio
 
 from benchmarks.embedded import instantiate
@@ -92,9 +94,12 @@ LIVES: Mapping[str, tuple[int, int]] = MappingProxyType(
 )
 """How many messages an actor handles before it crashes, at least and at most."""
 FIRST_LIVES = (3, 20)
+SPARED = 10
+"""So many messages later an actor crashes that its fault has spared."""
 LOOPING = ("functions", "packages")
 """Domains whose actors now and then crash so often that the circuit opens."""
 READERS = 30
+_MARK = "CALLBOARD_SOAK"
 CRASHES = ("handler-crash", "late-crash", "poison-message")
 
 
@@ -133,7 +138,9 @@ class Lives:
         cancelled = Fault(
             "cancel-at-checkpoint", domain, nth=rng.randint(1, nth), checkpoint=rng.randint(1, 3)
         )
-        return FaultPlan((cancelled, Fault(rng.choice(CRASHES), domain, nth=nth)))
+        crash = Fault(rng.choice(CRASHES), domain, nth=nth)
+        # One that strikes late strikes in vain where the handler was cancelled; none lives for ever.
+        return FaultPlan((cancelled, crash, Fault("handler-crash", domain, nth=nth + SPARED)))
 
     def _fire(self, fault: Fault) -> None:
         self.fired[f"{fault.name} in {fault.domain}"] += 1
@@ -144,8 +151,22 @@ class Installers:
     """Runs a line of shell, drawn by lot, in the place of every installer."""
 
     rng: Random
+    programs: Mapping[str, str] = attrs.field(default=MappingProxyType(PROGRAMS))
     ran: Counter[str] = attrs.field(factory=Counter)
     runner: TrioProcessRunner = attrs.field(factory=lambda: TrioProcessRunner(grace=0.5))
+    mark: str = attrs.field(factory=lambda: uuid4().hex)
+    """In the environment of every program."""
+
+    def left(self) -> list[str]:
+        """The programs that still run, whoever's children they are by now."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(_MARK) == self.mark:
+                    found.append(f"program {process.pid} {' '.join(process.cmdline())}")
+            except psutil.Error:
+                continue  # It has ended, or is somebody else's.
+        return found
 
     async def run(
         self,
@@ -156,10 +177,11 @@ class Installers:
         on_line: Callable[[str], object],
     ) -> ProcessResult:
         """See ``ProcessRunner``; whatever installs nothing succeeds."""
-        name = self.rng.choice(list(PROGRAMS)) if "install" in argv else ""
+        name = self.rng.choice(list(self.programs)) if "install" in argv else ""
         self.ran[f"installers {name}" if name else "other programs"] += 1
-        program = ["/bin/sh", "-c", PROGRAMS.get(name, "exit 0")]
-        return await self.runner.run(program, environ=environ, cwd=cwd, on_line=on_line)
+        program = ["/bin/sh", "-c", self.programs.get(name, "exit 0")]
+        marked = {**environ, _MARK: self.mark}
+        return await self.runner.run(program, environ=marked, cwd=cwd, on_line=on_line)
 
 
 @attrs.define(eq=False)
@@ -321,11 +343,13 @@ class Load:
         version = f"1.{self._counts['installations']}"
         command = InstallPackagesCommand("pip", {f"soaked-{self.rng.randrange(5)}": version})
         envelope = self._post(kernel, "installations", command)
-        with trio.move_on_after(2.0) as scope:
-            await envelope.wait()
-        if scope.cancelled_caught:
+        try:
+            with trio.move_on_after(2.0):
+                await envelope.wait()
+        finally:
+            # Also at the end of the load: a program that hangs would be waited for.
             kernel.cancel(envelope, "it takes too long")
-            await envelope.wait()
+        await envelope.wait()
 
     async def _interrupt(self, kernel: Kernel) -> None:
         cell, code = CellId("long"), "for _ in range(20):\n    time.sleep(0.02)"

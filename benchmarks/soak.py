@@ -295,7 +295,7 @@ async def soak(seconds: float, seed: int, *, trace: bool) -> Soak:
     result.happened, result.missing = dict(load.happened), load.missing()
     result.ticks_at, result.waits = load.ticks()
     await _settle_down(before)
-    result.leaks = Holdings.now().more_than(before)
+    result.leaks = [*Holdings.now().more_than(before), *load.installers.left()]
     living = trio.lowlevel.current_statistics().tasks_living
     if living > tasks:
         result.leaks = [*result.leaks, f"{living} tasks instead of {tasks}"]

@@ -21,28 +21,35 @@ def met(
     return [verdict.met for verdict in verdicts(found, without, beside, COUNT)]
 
 
-def test_the_ratio_is_taken_within_a_round_and_its_median_counts() -> None:
-    slow = Delays(0.01, 0.02, 0.01, 0.03, 100)
-    # A machine that is slow for a whole round is slow for both.
-    even = Delays(0.1, 0.2, 0.1, 0.21, 100)
-    assert met([even, even, slow])[0]
-    assert not met([even, slow, slow])[0]
+def test_all_rounds_together_count_and_each_shows_the_spread() -> None:
+    good, bad = Delays(0.01, 0.02, 0.01, 0.024, 100), Delays(0.01, 0.02, 0.01, 0.025, 100)
+    assert met([good, bad, bad])[0]
+    assert not met([bad, good, good])[0]
+
+
+def test_percentiles_are_of_the_phases_they_are_named_after() -> None:
+    found = Delays.of([0.01] * 98 + [0.02] * 2, [0.01] * 98 + [0.05] * 2)
+    assert (found.without_p50, found.without_p99) == (0.01, 0.02)
+    assert (found.with_p50, found.with_p99) == (0.01, 0.05)
+    assert found.ratio == pytest.approx(2.5)
+    assert found.count == 200
 
 
 def test_memory_above_the_bounds_fails() -> None:
-    assert met([Delays(1, 1, 1, 1, 1)], grown=bounds())[1]
-    assert not met([Delays(1, 1, 1, 1, 1)], grown=bounds() + 1)[1]
+    assert met([Delays(1, 1, 1, 1, 1)] * 2, grown=bounds())[1]
+    assert not met([Delays(1, 1, 1, 1, 1)] * 2, grown=bounds() + 1)[1]
 
 
 def test_a_healthy_subscriber_that_misses_something_fails() -> None:
-    assert not met([Delays(1, 1, 1, 1, 1)], complete=COUNT - 1)[2]
+    assert not met([Delays(1, 1, 1, 1, 1)] * 2, complete=COUNT - 1)[2]
 
 
 @pytest.mark.slow
 async def test_a_short_run_times_every_probe_at_every_subscriber() -> None:
-    (found,) = await delays(1, 0.5, COUNT)
-    # Two phases of half a second, twenty probes a second, ten subscribers.
-    assert 0.5 * 200 <= found.count <= 1.5 * 200
+    found, only = await delays(1, 0.5, COUNT)
+    assert found == only
+    # Two phases of half a second, forty probes a second, ten subscribers.
+    assert 0.5 * 400 <= found.count <= 1.5 * 400
     assert 0 < found.without_p50 <= found.without_p99
     assert 0 < found.with_p50 <= found.with_p99
 
