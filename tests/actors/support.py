@@ -17,7 +17,7 @@ from callboard.actors.notebook.actor import COMMANDS as NOTEBOOK_COMMANDS
 from callboard.actors.notebook.actor import NotebookBehaviour
 from callboard.actors.ui import COMMANDS as UI_COMMANDS
 from callboard.actors.ui import RunOwedCells, UIBehaviour, UIConflation
-from callboard.kernel import _connect
+from callboard.kernel.composition import _connect
 from callboard.runtime import Envelope, Lane, Ledger, Router, Settlement, Supervisor
 from callboard.testing.host import FakeHost
 
@@ -74,7 +74,7 @@ async def open_actors(host: FakeHost | None = None) -> AsyncIterator[Actors]:
             on_cell_thread=True,
         ),
     )
-    _connect(domains, supervisor, router, lane)
+    _connect(domains, supervisor, router, lane, lambda envelope, names: None)
     async with trio.open_nursery() as nursery:
         await nursery.start(supervisor.run)
         await supervisor.wait_running()
