@@ -32,7 +32,7 @@ from benchmarks.requirements import Figures, Verdict, verdicts
 from benchmarks.scenario import HANGING, Result, Scenario, percentile, scenarios
 
 # Both kernels list the tables of a SQLAlchemy engine; the marimo driver shares attrs classes.
-EXTRAS = ("sqlalchemy==2.0.51", "attrs==26.1.0")
+EXTRAS = ("sqlalchemy==2.1.9", "attrs==26.1.0")
 CALLBOARD = "callboard"
 STARTING = 60.0
 """Seconds for a kernel to start and to stop."""

@@ -37,14 +37,15 @@ from pathlib import Path
 import attrs
 
 from benchmarks.crowd import Crowd, Plan
-from benchmarks.drag import CALLBOARD, EXTRAS, interpreter
+from benchmarks.drag import CALLBOARD, interpreter
 from benchmarks.environments import ROOT, InstallFailed
 from benchmarks.gauges import MEGABYTE
 from benchmarks.harness import Spread, arguments, machine, percentile, preamble, table, write_json
 from benchmarks.requirements import MEANWHILE, Verdict
 
 MARIMO = "marimo==0.23.7"
-PSUTIL = "psutil==7.2.2"
+EXTRAS = ("attrs==26.1.0", "psutil==7.2.2")
+"""What the driver needs."""
 SWITCH_INTERVAL = 0.0005
 TUNED = "embedded, 0.5 ms"
 _STARTING = 10.0
@@ -219,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     try:
         pythons = {
-            kernel: interpreter(kernel, renew=False, extras=(*EXTRAS, PSUTIL))
+            kernel: interpreter(kernel, renew=False, extras=EXTRAS)
             for kernel in dict.fromkeys(kernel for kernel, _ in chosen.values())
         }
     except InstallFailed as failure:
