@@ -118,17 +118,17 @@ def test_an_empty_table_is_an_error_without_statistics(library: str) -> None:
     assert preview(empty, "x") == Preview(error="the table is empty")
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize(
-    "name", ["a.b", "a:b", "a[0]", "a b\nc", "🦆", "{x}", "_", "value", "rows"]
-)
-def test_names_that_are_syntax_elsewhere_are_names(library: str, name: str) -> None:
-    found = preview(make(library, {name: [1, 2, 3]}), name)
-    assert found.stats is not None
-    assert found.stats.max == 3
-    assert sum(row["rows"] for row in drawn(found)) == 3
-    assert found.chart_code is not None
-    ast.parse(found.chart_code)
+@pytest.mark.parametrize("library", ["polars", "pandas", "duckdb", "ibis"])
+def test_names_that_are_syntax_elsewhere_are_names(library: str) -> None:
+    names = ["a.b", "a:b", "a[0]", "a b\nc", "🦆", "{x}", "value", "rows"]
+    frame = make(library, {name: [1, 2, place] for place, name in enumerate(names, 3)})
+    for place, name in enumerate(names, 3):
+        found = preview(frame, name)
+        assert found.stats is not None
+        assert found.stats.max == place
+        assert sum(row["rows"] for row in drawn(found)) == 3
+        assert found.chart_code is not None
+        ast.parse(found.chart_code)
 
 
 @pytest.mark.parametrize("name", ['a"b', "a'b", "a\\b"])
