@@ -34,7 +34,8 @@ _AUTHORIZATION: Final = re.compile(
 # As in a connection string or in the text of a mapping: password=x, 'api_key': 'x'.
 _ASSIGNED: Final = re.compile(
     r"(?i)(\b\w{0,40}(?:password|passwd|pwd|secret|token|api_?key)\w{0,40}"
-    r"(?:['\"]\s?:|\s?=(?!=))\s?)(?:'[^']*(?:'|$)|\"[^\"]*(?:\"|$)|[^\s'\"&;,)}\]]+)"
+    r"(?:['\"]\s?:|\s?=(?!=))\s?)"
+    r"(?:'(?:[^'\\]|''|\\.)*(?:'|$)|\"(?:[^\"\\]|\\.)*(?:\"|$)|[^\s'\"&;,)}\]]+)"
 )
 
 

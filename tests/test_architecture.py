@@ -27,6 +27,8 @@ PURE = (
     "callboard.authoring",
     "callboard.ui",
     "callboard.percent",
+    "callboard.redaction",
+    "callboard.engines",
     "callboard.actors.notebook.analysis",
     "callboard.actors.notebook.graph",
     "callboard.actors.notebook.plan",
@@ -110,6 +112,9 @@ RULES = (
     keeps_to("callboard.messages"),
     avoids("callboard.messages", "trio"),
     keeps_to("callboard.runtime", "callboard.redaction"),
+    keeps_to("callboard.engines", "callboard.messages", "callboard.redaction"),
+    avoids("callboard.engines", "trio"),
+    keeps_to("callboard.redaction"),
     avoids("callboard.actors", "dotenv", when_loaded=True),
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),
@@ -295,6 +300,13 @@ PLANTED = {
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import callboard.actors.host",
         3,
     ),
+    "engines import the runtime": ("callboard.engines.calls", "from callboard import runtime", 1),
+    "engines import trio": ("callboard.engines.calls", "def f():\n    import trio", 2),
+    "engines import a domain": (
+        "callboard.engines.engine",
+        "from callboard.actors.datasets import listing",
+        1,
+    ),
     "the ui imports the runtime": ("callboard.ui.element", "from .. import runtime", 1),
     "the ui imports trio": (
         "callboard.ui.element",
@@ -345,6 +357,10 @@ def test_a_planted_violation_is_named_with_file_line_and_rule(
 
 
 ALLOWED = {
+    "engines import payloads and redaction": (
+        "callboard.engines.engine",
+        "from callboard.messages.payloads import Schema\nfrom callboard.redaction import without_credentials",
+    ),
     "a domain imports the ports": (
         "callboard.actors.notebook.engine",
         "from ..host import NotebookHost\nfrom callboard.actors import domain",
