@@ -18,24 +18,27 @@ EXTRAS = (
 ROWS = 30_000_000
 TABLES = 1_000
 
-ENGINE = f"""
+ENGINE = """
 import os
 import tempfile
 import sqlalchemy
 
-_folder = tempfile.mkdtemp()
-catalogue = sqlalchemy.create_engine("sqlite:///" + os.path.join(_folder, "catalogue.db"))
+_path = os.path.join(tempfile.mkdtemp(), "catalogue.db")
+catalogue = sqlalchemy.create_engine("sqlite:///" + _path, connect_args={"timeout": 60})
 with catalogue.begin() as _connection:
     _connection.execute(sqlalchemy.text("CREATE TABLE parts (id INTEGER)"))
-
-def hang(*_ignored):
-    if armed:
-        time.sleep({HANGING})
-        armed.clear()
-
-armed = []
-sqlalchemy.event.listen(catalogue, "before_cursor_execute", hang)
+path = _path
 """
+LOCK = """
+import sqlite3
+import threading
+
+catalogue  # listed before, where a kernel lists what a cell makes
+_locker = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+_locker.execute("BEGIN EXCLUSIVE")
+threading.Timer({seconds}, lambda: _locker.execute("ROLLBACK")).start()
+"""
+"""Another user of the database, who keeps it locked for a while."""
 
 STORAGE = """
 from fsspec.implementations.memory import MemoryFileSystem
@@ -100,8 +103,8 @@ def data_scenarios(name: str, cells: Wire) -> list[Scenario]:
     return [
         beside(
             "listing",
-            f"a catalogue takes {HANGING:g} s to list its tables",
-            {"engine": ENGINE, "arm": "armed.append(True)"},
+            f"a database that somebody else has locked takes {HANGING:g} s to list its tables",
+            {"engine": ENGINE, "lock": LOCK.format(seconds=HANGING + 1.5)},
             [Timed(1.5, tables("listing", "catalogue"), [replied("sql-table-list-preview")])],
             HANGING + 3,
         ),

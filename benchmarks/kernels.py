@@ -22,6 +22,9 @@ worst     The median of the kernel that fares worst, beside the loop.
 Required: kernel processes start no slower than marimo's, take no more memory, and beside the loop 99
 in 100 ticks take no longer; no kernel starves: each one's median stays below 100 ms, and with 0.5 ms
 the p99 of all as well. The exit status tells whether all of it was met, except with --quick.
+
+Not to be run under ``chrt``, unlike the others: round robin hands a processor on every 100 ms, and that
+is then what a p99 beside the loop shows.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import FunctionType
 from typing import Any, Final
 
@@ -12,12 +13,19 @@ from callboard.engines.recognition import names_of
 _POOLS: Final = "sqlalchemy.pool.impl"
 _THREAD_SAFE_POOLS: Final = ("QueuePool", "NullPool")
 _SHARING_POOLS: Final = ("SingletonThreadPool", "StaticPool")
+_OWN_CODE: Final = (
+    "sqlalchemy.engine.create",
+    "sqlalchemy.engine.default",
+    "sqlalchemy.util.langhelpers",
+    "sqlalchemy.dialects.",
+)
+"""Modules whose functions SQLAlchemy itself has called on events; in others it wraps those of its users."""
 _IN_MEMORY: Final = (None, "", ":memory:")
 
 
 def placement_of(engine: Any) -> Placement:
     """Decide by the pool of an engine, and by where its connections come from, which threads may use it."""
-    pool = static(engine, "pool")
+    pool = getattr(engine, "pool", None)  # a property of engines that have options
     pools = {name for module, name in names_of(type(pool)) if module == _POOLS}
     called = type(pool).__name__
     dialect, url = static(engine, "dialect"), static(engine, "url")
@@ -42,20 +50,15 @@ def _cell(reason: str) -> Placement:
 
 
 def _is_own(function: Any) -> bool:
-    return type(function) is FunctionType and function.__module__.startswith("sqlalchemy.")
+    return type(function) is FunctionType and function.__module__.startswith(_OWN_CODE)
 
 
 def _is_listened_to(engine: Any) -> bool:
     for target in (engine, engine.pool, engine.dialect):
-        dispatch = target.dispatch
-        for event in dir(dispatch):
-            if event.startswith("_"):
-                continue
-            listeners = list(getattr(dispatch, event))
-            # SQLAlchemy listens to its pools itself, and wraps what others have it call on other events.
-            if target is engine.pool:
-                listeners = [listener for listener in listeners if not _is_own(listener)]
-            if listeners:
+        for name in dir(target.dispatch):
+            listeners = None if name.startswith("_") else getattr(target.dispatch, name)
+            # Not all there is under a public name is an event.
+            if isinstance(listeners, Iterable) and not all(map(_is_own, listeners)):
                 return True
     return False
 
@@ -72,7 +75,9 @@ def _is_in_memory(url: Any) -> bool:
 
 
 def shared_connection(engine: Any) -> Any:
-    """Return the driver's connection that all of a thread share, in pools that have but one; else None."""
+    """Return SQLite's connection that all of a thread share, in pools that have but one; else None."""
+    if static(static(engine, "dialect"), "name") != "sqlite":
+        return None
     pool = engine.pool
     pools = {name for module, name in names_of(type(pool)) if module == _POOLS}
     if "StaticPool" in pools:

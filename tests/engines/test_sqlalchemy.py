@@ -170,14 +170,25 @@ def test_the_pool_decides_which_threads_may_use_an_engine(
     made.dispose()
 
 
+def test_an_engine_with_options_is_as_safe_as_the_one_it_is_made_of(
+    in_file: Any, in_memory: Any
+) -> None:
+    for made, place in ((in_file, Place.ANY_THREAD), (in_memory, Place.CELL_THREAD)):
+        db = engine(made.execution_options(isolation_level="AUTOCOMMIT"))
+        assert db.placement.place is place
+        assert db.execute("CREATE TABLE t(a)").to() is None
+        assert [table.name for table in db.tables("", "main")] == ["t"]
+
+
 @pytest.mark.parametrize("name", ["connect", "before_cursor_execute", "do_connect"])
 def test_an_engine_that_calls_code_of_the_notebook_is_used_on_its_thread(
     in_file: Any, name: str
 ) -> None:
     event.listen(in_file, name, lambda *_: None)
-    db = engine(in_file)
-    assert db.placement.place is Place.CELL_THREAD
-    assert "listens" in db.placement.reason
+    for made in (in_file, in_file.execution_options(isolation_level="AUTOCOMMIT")):
+        db = engine(made)
+        assert db.placement.place is Place.CELL_THREAD
+        assert "listens" in db.placement.reason
 
 
 def test_other_threads_look_in_while_a_cell_runs_a_query(
