@@ -27,6 +27,7 @@ PURE = (
     "callboard.authoring",
     "callboard.ui",
     "callboard.percent",
+    "callboard.sqlparse",
     "callboard.actors.notebook.analysis",
     "callboard.actors.notebook.graph",
     "callboard.actors.notebook.plan",
@@ -110,6 +111,7 @@ RULES = (
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),
     avoids("callboard.ui", "trio", "callboard.runtime", "callboard.actors"),
+    keeps_to("callboard.sqlparse", "callboard.messages"),
     avoids("callboard.ui", "callboard.messages", when_loaded=True),
     Rule(
         "a domain imports no other domain",
