@@ -88,7 +88,7 @@ class _Child(Generic[M]):
 
     @property
     def idle(self) -> bool:
-        return self.loop.current is None and self.spec.mailbox.depth == 0
+        return self.loop.idle and self.spec.mailbox.depth == 0
 
     @property
     def can_end(self) -> bool:
@@ -272,8 +272,7 @@ class Supervisor(Generic[M]):
         unfinished = [child for child in left if not child.ended.is_set()]
         for child in unfinished:
             reason = "did not end by the kill deadline"
-            if child.loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason)):
-                child.leftovers += 1
+            child.leftovers += len(child.loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason)))
             self._settle_queue(child, Outcome.CANCELLED, "its actor did not end", Cancelled)
         self._report = StopReport(
             drained=not late,
@@ -312,7 +311,7 @@ class Supervisor(Generic[M]):
             state=str(child.state),
             depth=mailbox.depth,
             capacity=mailbox.capacity,
-            running=child.loop.current is not None,
+            running=not child.loop.idle,
             accepted=account.accepted,
             rejected=account.refused,
             handled=run.count,
@@ -382,6 +381,7 @@ class Supervisor(Generic[M]):
                     behaviour = await self._start(child, nursery)
                     self._came_up(child)
                     exhausted = await loop.serve(behaviour)
+                    await loop.finish_handed_over()
                     nursery.cancel_scope.cancel()
         except BaseException as raised:
             if _is_cancellation(raised) or _is_fatal(raised):
@@ -395,12 +395,12 @@ class Supervisor(Generic[M]):
             child.account.lane.set_available(child.spec.name, False)
         if error is not None:
             reason = f"its actor crashed: {describe(error)}"
-            poison = loop.abandon(Outcome.FAILED, reason, error) or loop.poison
+            poison = next(iter(loop.abandon(Outcome.FAILED, reason, error)), None)
+            poison = loop.poison or poison
         else:
             poison = None
             reason = child.interrupt_reason
-            if loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason)) is not None:
-                child.leftovers += 1
+            child.leftovers += len(loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason)))
         stop_error = await self._clean_up(child, behaviour)
         if error is None:
             error = stop_error
@@ -540,8 +540,7 @@ class Supervisor(Generic[M]):
 
     def _finish(self, child: _Child[M], reason: str) -> None:
         child.spec.mailbox.close(Closed(f"actor {child.spec.name!r} has stopped"))
-        if child.loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason)) is not None:
-            child.leftovers += 1
+        child.leftovers += len(child.loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason)))
         self._settle_queue(child, Outcome.CANCELLED, reason, Cancelled)
         if child.state is not ActorState.STOPPED:
             self._set_state(child, ActorState.STOPPED, reason)
