@@ -1,4 +1,4 @@
-"""Takes credentials out of what installers print, before anybody sees it."""
+"""Takes credentials out of text that others write, such as installers and database drivers, before anybody sees it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from callboard.actors.packages.lines import CUT_MARK
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 HIDDEN: Final = "[redacted]"
 """Stands where a credential was."""
+
+CUT_MARK: Final = "…"
+"""Stands at the end of a line that was cut."""
 
 _MIN_SECRET: Final = 4
 """Shorter values are not searched for in running text: they would hit half of it."""
@@ -35,6 +36,11 @@ _AUTHORIZATION: Final = re.compile(
 _SECRET_VARIABLE: Final = re.compile(
     r"(?i)^(?:PIP|UV|POETRY|RYE|PIXI|TWINE|CONDA|HATCH|NETRC).*(?:PASSWORD|TOKEN|SECRET|API_KEY)"
     r"|^POETRY_HTTP_BASIC_.*_PASSWORD$"
+)
+_SETTING: Final = re.compile(
+    r"(?i)((?<![a-z0-9])[\w-]*(?:password|passwd|pwd|secret|token|api_?key|credential)[\w-]*"
+    r"(?:['\"]?\s*=>?\s*|['\"]\s*:\s*))"
+    r"(?:'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|[^\s,;&)}\]'\"]+)"
 )
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
@@ -65,6 +71,14 @@ class Redactor:
         return text
 
 
+def redacted(text: str) -> str:
+    """Return the text of somebody else's error without credentials: those of URLs and of connection strings.
+
+    ``password=x``, ``'secret': 'x'`` and the like lose their value, whatever its form. Never raises.
+    """
+    return _SETTING.sub(rf"\1{HIDDEN}", _plain(text))
+
+
 def _secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
     for name, value in environ.items():
         if _SECRET_VARIABLE.search(name):
@@ -80,3 +94,6 @@ def _secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
             if secret:
                 yield secret
                 yield unquote(secret)
+
+
+_plain: Final = Redactor()

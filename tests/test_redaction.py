@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.actors.packages.redaction import HIDDEN, Redactor
+from callboard.redaction import HIDDEN, Redactor, redacted
 
 plain = Redactor()
 
@@ -91,3 +91,35 @@ def test_no_password_in_a_url_survives(password: str, before: str, after: str) -
     assert password not in plain(f"{before} https://me:{password}@example.org/{after}").replace(
         HIDDEN, ""
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'connection to "host=db user=me password=hunter22 dbname=x" failed',
+        "unable to open: PASSWORD = 'hunter22 ter22' SSLMODE=require",
+        r"""{'user': 'me', 'password': 'hunt\'hunter22'}""",
+        '{"api_key": "hunter22"}',
+        "DRIVER={x};UID=me;PWD=hunter22;",
+        "could not parse postgresql+psycopg://me:hunter22@db/x",
+        "aws_secret_access_key=hunter22, region=x",
+    ],
+)
+def test_credentials_of_connection_strings_are_hidden(text: str) -> None:
+    safe = redacted(text)
+    assert "hunt" not in safe
+    assert "ter22" not in safe
+    assert HIDDEN in safe
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'unrecognized token: "#"',
+        "password authentication failed for user me",
+        "no such column: password",
+        "Table with name secrets does not exist!",
+    ],
+)
+def test_the_rest_of_a_drivers_error_stays_as_it_is(text: str) -> None:
+    assert redacted(text) == text
