@@ -5,7 +5,7 @@ sqlglot does the parsing, for every dialect it knows. It is imported when it is 
 
 from callboard.sqlparse.dialects import ParserMissing, known_dialect
 from callboard.sqlparse.errors import parse_errors
-from callboard.sqlparse.limits import lacks_limit
+from callboard.sqlparse.limits import limited
 from callboard.sqlparse.objects import ObjectKind, SQLObject, SQLUse, changes_catalog, use_of
 from callboard.sqlparse.placeholders import Placeholder, fill, is_blank, mask, placeholders
 
@@ -19,7 +19,7 @@ __all__ = [
     "fill",
     "is_blank",
     "known_dialect",
-    "lacks_limit",
+    "limited",
     "mask",
     "parse_errors",
     "placeholders",

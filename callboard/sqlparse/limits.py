@@ -1,4 +1,4 @@
-"""Whether a query says itself how many rows it wants."""
+"""A limit for queries that have none of their own."""
 
 from __future__ import annotations
 
@@ -10,39 +10,55 @@ from callboard.sqlparse.dialects import (
     parser_library,
     without_warnings,
 )
-from callboard.sqlparse.placeholders import is_blank
+from callboard.sqlparse.placeholders import code_end
 
-_LIMIT = re.compile(r"(?is)\b(limit|fetch\s+(first|next)|top)\b")
-_SELECT = re.compile(r"(?is)\s*\(*\s*(select|with|from|values)\b")
+_LIMIT = re.compile(r"(?i)\b(limit|fetch\s+(first|next)|top)\b")
+_QUERY = re.compile(r"(?i)\s*\(*\s*(select|with|from)\b")
+_WITHOUT_LIMIT = frozenset({"tsql", "fabric", "oracle", "teradata"})
+"""Dialects that have no LIMIT, or none at the end."""
 
 
-def lacks_limit(query: str, dialect: str | None) -> bool:
-    """Tell whether the last statement is a query without a limit of its own at its top level.
+def limited(query: str, dialect: str, rows: int) -> str:
+    """Have the last statement give no more than ``rows`` rows, if it is a query without a limit of its own.
 
-    Without sqlglot, or where it does not understand the query, any limit in the text counts.
+    Limits of its parts do not count. Without sqlglot, or where that does not understand the query, any limit in the
+    text counts. A query of a dialect that has no LIMIT stays as it is.
     """
+    if not _lacks_limit(query, dialect):
+        return query
+    return f"{query[: code_end(query)]}\nLIMIT {rows}"
+
+
+def _lacks_limit(query: str, dialect: str) -> bool:
     try:
         sqlglot = parser_library()
-        name = known_dialect(dialect or "")
+        name = known_dialect(dialect)
+        if name in _WITHOUT_LIMIT:
+            return False
         with without_warnings():
             statements = [each for each in sqlglot.parse(query, dialect=name) if each is not None]
     except ParserMissing:
         return _lacks_limit_word(query)
-    except Exception:  # ParseError, TokenError, RecursionError: a query is none the worse for it
+    except Exception:  # the parser's: the query is none the worse for it
         return _lacks_limit_word(query)
     if not statements:
         return False
     last = statements[-1]
-    if not isinstance(last, sqlglot.exp.Query):
+    if not isinstance(last, sqlglot.exp.Select | sqlglot.exp.SetOperation | sqlglot.exp.Subquery):
         return False
-    while isinstance(last, sqlglot.exp.Subquery) and not (
-        last.args.get("limit") or last.args.get("fetch")
-    ):
+    if last.args.get("into") or last.args.get("locks"):
+        return False
+    while not _has_limit(last):
+        if not isinstance(last, sqlglot.exp.Subquery):
+            return True
         last = last.this
-    return not (last.args.get("limit") or last.args.get("fetch"))
+    return False
+
+
+def _has_limit(node: object) -> bool:
+    args = getattr(node, "args", {})
+    return bool(args.get("limit") or args.get("fetch"))
 
 
 def _lacks_limit_word(query: str) -> bool:
-    if is_blank(query) or _SELECT.match(query) is None:
-        return False
-    return _LIMIT.search(query) is None
+    return _QUERY.match(query) is not None and _LIMIT.search(query) is None

@@ -101,5 +101,12 @@ def mask(query: str, opening: str = '"', closing: str = '"') -> str:
 
 def is_blank(query: str) -> bool:
     """Tell whether a query holds nothing but white space, comments and semicolons."""
-    rest = _PIECE.sub(lambda piece: " " if piece[0].startswith(("--", "/*")) else piece[0], query)
-    return not rest.strip(" \t\r\n\f\v;\ufeff\xa0")
+    return code_end(query) == 0
+
+
+def code_end(query: str) -> int:
+    """Find where the last statement ends, as an offset: behind it are white space, comments and semicolons alone."""
+    without = _PIECE.sub(
+        lambda piece: " " * len(piece[0]) if piece[0].startswith(("--", "/*")) else piece[0], query
+    )
+    return len(without.rstrip(" \t\r\n\f\v;\ufeff\xa0"))

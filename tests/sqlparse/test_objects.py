@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callboard.sqlparse import changes_catalog, lacks_limit, use_of
+from callboard.sqlparse import changes_catalog, use_of
 
 
 def shown(query: str) -> tuple[list[str], list[str]]:
@@ -86,33 +86,3 @@ def test_a_temporary_table_is_known_as_such() -> None:
 )
 def test_statements_that_change_the_catalog_are_recognised(query: str, changes: bool) -> None:
     assert changes_catalog(query) is changes
-
-
-@pytest.mark.parametrize(
-    ("query", "lacks"),
-    [
-        ("select 1", True),
-        ("with a as (select 1 limit 1) select * from a", True),
-        ("select * from (select 1 limit 3)", True),
-        ("from t", True),
-        ("select 1 union all select 2", True),
-        ("create table t (x int); select * from t", True),
-        ("select 1 limit 3", False),
-        ("(select 1 limit 3)", False),
-        ("select 1 union all select 2 limit 1", False),
-        ("insert into t select 1", False),
-        ("explain select 1", False),
-        ("", False),
-    ],
-)
-def test_a_query_without_a_limit_of_its_own_is_recognised(query: str, lacks: bool) -> None:
-    assert lacks_limit(query, "duckdb") is lacks
-
-
-def test_without_a_parser_any_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "sqlglot", None)
-    assert lacks_limit("select 1", "duckdb")
-    assert not lacks_limit("select * from (select 1 limit 3)", "duckdb")
-    assert not lacks_limit("insert into t values (1)", "duckdb")

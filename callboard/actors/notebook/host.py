@@ -15,6 +15,7 @@ from callboard.actors.notebook.cell_thread import CellThread
 from callboard.actors.notebook.engine import Engine
 from callboard.actors.notebook.failures import message_of, traceback_text
 from callboard.actors.notebook.interrupts import InterruptGate
+from callboard.actors.notebook.queries import interrupt_connections
 from callboard.actors.notebook.variables import class_name
 from callboard.messages.commands import InvokeFunctionCommand, ModelCommand
 from callboard.messages.conflation import UIBatch
@@ -87,7 +88,15 @@ class EngineHost:
         """Interrupt one run, and any abandoned one that still keeps the cell thread from it."""
         self.engine.interrupted_at = self.wall_clock()
         for stuck in self.abandoned:
-            self.gate.interrupt(stuck)
+            self._break(stuck)
+        self._break(run)
+
+    def _break(self, run: Run) -> None:
+        """Break the code of a run, and before that the databases that it waits for: these do not hear of it."""
+        run.interrupted = True
+        book = self.engine.book
+        book.queries.interrupt(self.cell_thread.ident, run.current)
+        interrupt_connections(tuple(book.namespace.values.values()))
         self.gate.interrupt(run)
 
     async def _call(self, job: Callable[[], Coroutine[Any, Any, T]], run: Run) -> T:
@@ -130,7 +139,7 @@ class EngineHost:
         except trio.Cancelled:
             # User code must not overlap user code, so leaving early is no way out: break it and wait.
             self.back.release()
-            self.gate.interrupt(run)
+            self._break(run)
             with trio.move_on_after(self.grace, shield=True):
                 await done.wait()
             if not done.is_set():
