@@ -7,7 +7,15 @@ from callboard.sqlparse.dialects import ParserMissing, known_dialect
 from callboard.sqlparse.errors import parse_errors
 from callboard.sqlparse.limits import limited
 from callboard.sqlparse.objects import ObjectKind, SQLObject, SQLUse, changes_catalog, use_of
-from callboard.sqlparse.placeholders import Placeholder, fill, is_blank, mask, placeholders
+from callboard.sqlparse.placeholders import (
+    Placeholder,
+    fill,
+    is_blank,
+    mask,
+    placeholders,
+    table_words,
+    words,
+)
 
 __all__ = [
     "ObjectKind",
@@ -23,5 +31,7 @@ __all__ = [
     "mask",
     "parse_errors",
     "placeholders",
+    "table_words",
     "use_of",
+    "words",
 ]

@@ -36,11 +36,15 @@ def _lacks_limit(query: str, dialect: str) -> bool:
         if name in _WITHOUT_LIMIT:
             return False
         with without_warnings():
-            statements = [each for each in sqlglot.parse(query, dialect=name) if each is not None]
+            parsed = sqlglot.parse(query, dialect=name)
     except ParserMissing:
         return _lacks_limit_word(query)
     except Exception:  # the parser's: the query is none the worse for it
         return _lacks_limit_word(query)
+    # A comment between semicolons is a statement of its own to the parser.
+    statements = [
+        each for each in parsed if each is not None and not isinstance(each, sqlglot.exp.Semicolon)
+    ]
     if not statements:
         return False
     last = statements[-1]

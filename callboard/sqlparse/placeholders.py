@@ -21,6 +21,10 @@ _PIECE = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+_WORD = re.compile(r'"([^\W\d]\w*)"|([^\W\d]\w*)')
+_TABLE_WORD = re.compile(r'(?i)\b(?:from|join)\s+"?([^\W\d]\w*)')
+_LONGEST_EXPRESSION = 1000
+"""Characters of a placeholder; more in braces is something else."""
 _CONVERSION = re.compile(r"![rsa]\s*\Z")
 
 
@@ -62,6 +66,8 @@ def _find(query: str) -> Iterator[Placeholder]:
 def _is_expression(text: str) -> bool:
     if text.isidentifier():
         return True
+    if len(text) > _LONGEST_EXPRESSION:
+        return False
     try:
         ast.parse(text, mode="eval")
     except Exception:  # SyntaxError, and what else the parser raises of odd texts
@@ -110,3 +116,21 @@ def code_end(query: str) -> int:
         lambda piece: " " * len(piece[0]) if piece[0].startswith(("--", "/*")) else piece[0], query
     )
     return len(without.rstrip(" \t\r\n\f\v;\ufeff\xa0"))
+
+
+def words(query: str) -> tuple[str, ...]:
+    """Every word of a query that may be a name, keywords too, each once; not what is in texts and comments.
+
+    >>> words('select a, "b" from c where d = \'e\' -- f')
+    ('select', 'a', 'b', 'from', 'c', 'where', 'd')
+    """
+    return tuple(dict.fromkeys(found[1] or found[2] for found in _WORD.finditer(_bare(query))))
+
+
+def table_words(query: str) -> tuple[str, ...]:
+    """Every word that stands where a table does, as far as that can be told without a parser."""
+    return tuple(dict.fromkeys(found[1] for found in _TABLE_WORD.finditer(_bare(query))))
+
+
+def _bare(query: str) -> str:
+    return _PIECE.sub(lambda piece: piece[0] if piece[0][0] in '"{' else " ", query)
