@@ -12,8 +12,7 @@ from callboard.authoring.queries import interruptible, keep_statement
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callboard.engines.engine import Engine
-    from callboard.engines.results import Format
+    from callboard.engines import Engine, Format
 
 _LIMIT = "CALLBOARD_SQL_DEFAULT_LIMIT"
 

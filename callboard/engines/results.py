@@ -23,7 +23,8 @@ class MissingLibraries(ImportError):
         super().__init__(
             f"a result of format {format!r} needs {' and '.join(libraries)}: "
             f"`pip install {' '.join(libraries)}`",
-            name=libraries[0],
+            # Of several, an error's name could tell one only.
+            name=libraries[0] if len(libraries) == 1 else None,
         )
 
 

@@ -10,9 +10,14 @@ from typing import Any, Final
 
 from callboard.actors.requests import Refused, Request
 from callboard.actors.sql.checks import Parsed, names_in, parse, tables_in, without_explain
-from callboard.engines import DEFAULT_ENGINE_NAMES, Engine, default_engine, engine_of
-from callboard.engines.engine import error_text
-from callboard.engines.placement import Place
+from callboard.engines import (
+    DEFAULT_ENGINE_NAMES,
+    Engine,
+    Place,
+    default_engine,
+    engine_of,
+    error_text,
+)
 from callboard.messages.commands import ValidateSQLCommand
 from callboard.messages.notifications import ValidateSQLResultNotification
 from callboard.messages.payloads import SQLCatalogCheckResult
