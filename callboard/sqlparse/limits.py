@@ -17,6 +17,9 @@ _QUERY = re.compile(r"(?i)\s*\(*\s*(select|with|from)\b")
 _WITHOUT_LIMIT = frozenset({"tsql", "fabric", "oracle", "teradata"})
 """Dialects that have no LIMIT, or none at the end."""
 
+_BEHIND_LIMIT = ("into", "locks", "format", "settings")
+"""Clauses that a limit must not be put behind."""
+
 
 def limited(query: str, dialect: str, rows: int) -> str:
     """Have the last statement give no more than ``rows`` rows, if it is a query without a limit of its own.
@@ -50,7 +53,7 @@ def _lacks_limit(query: str, dialect: str) -> bool:
     last = statements[-1]
     if not isinstance(last, sqlglot.exp.Select | sqlglot.exp.SetOperation | sqlglot.exp.Subquery):
         return False
-    if last.args.get("into") or last.args.get("locks"):
+    if any(last.args.get(clause) for clause in _BEHIND_LIMIT):
         return False
     while not _has_limit(last):
         if not isinstance(last, sqlglot.exp.Subquery):

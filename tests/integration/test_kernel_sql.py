@@ -76,6 +76,13 @@ async def test_running_a_cell_again_drops_what_it_made_in_memory(notebook: Drive
     assert tables() == []
 
 
+async def test_a_catalog_that_is_in_use_is_detached_too(notebook: Driver) -> None:
+    attach = "cb.sql(\"attach ':memory:' as m; use m\")"
+    await notebook.run(start=START, attach=attach)
+    heard = await notebook.run(attach=f"{attach}\n")
+    assert heard.cell("attach").errors == []
+
+
 async def test_a_table_in_a_file_stays(notebook: Driver, tmp_path: Path) -> None:
     file = tmp_path / "data.duckdb"
     await notebook.run(

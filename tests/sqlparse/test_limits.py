@@ -52,6 +52,8 @@ def test_anything_else_stays_as_it_is(query: str) -> None:
 
 def test_dialects_without_a_limit_at_the_end_are_left_alone() -> None:
     assert limited("select * from t", "mssql", 7) == "select * from t"
+    with_format = "select 1 format JSON"
+    assert limited(with_format, "clickhouse", 7) == with_format
 
 
 def test_without_a_parser_any_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:

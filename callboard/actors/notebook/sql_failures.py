@@ -30,7 +30,7 @@ _NO_DATABASE = frozenset({"builtins", "callboard", "polars", "pandas", "importli
 _LINE = re.compile(r"\n+LINE (\d+): (.*)\n([ \t]*)\^+[^\n]*")
 """How DuckDB and PostgreSQL's library show a place."""
 _HINT = re.compile(
-    r"(?m)^(?:HINT:\s*)?((?:Did you mean|Candidate bindings|Candidate functions|Candidate extensions).*)"
+    r"(?m)^(?:HINT:[ \t]*(.*)|((?:Did you mean|Candidate (?:bindings|functions|extensions)).*))"
 )
 _BACKGROUND = re.compile(r"(?s)\s*\(Background on this error at: .*")
 _CUT = "..."
@@ -75,9 +75,9 @@ def sql_error(error: BaseException, filename: str) -> SQLError:
     message = _BACKGROUND.sub("", message)
     line, column = _position(driver, message, statement)
     message = _LINE.sub("", message)
-    hints = [_text(getattr(driver, "diag", None), "message_hint"), *_HINT.findall(message)]
+    hints = dict.fromkeys(one or other for one, other in _HINT.findall(message))
     message = _HINT.sub("", message).strip()
-    hint = "\n".join(hint for hint in hints if hint)
+    hint = "\n".join(hints) or _text(getattr(driver, "diag", None), "message_hint")
     return SQLError(
         msg=redacted(message),
         sql_statement=redacted(statement),

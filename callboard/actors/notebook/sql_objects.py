@@ -59,6 +59,8 @@ def _in_memory(connection: Any) -> frozenset[str]:
 def _drop(connection: Any, made: SQLObject, in_memory: frozenset[str]) -> None:
     name = ".".join('"' + part.replace('"', '""') + '"' for part in made.parts)
     if made.kind is ObjectKind.CATALOG:
+        if (made.parts[0].casefold(),) in _rows(connection, "SELECT lower(current_database())"):
+            _run(connection, "USE memory")
         _run(connection, f"DETACH DATABASE IF EXISTS {name}")
         return
     catalog = _catalog(connection, made)

@@ -30,7 +30,7 @@ _PLAIN: Final = frozenset(
     | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
 )
 """Exact types whose text is made without running code of the notebook."""
-_TABLES: Final = frozenset({"polars", "pandas", "pyarrow", "numpy"})
+_TABLES: Final = frozenset({"polars", "pandas", "pyarrow", "numpy", "duckdb"})
 """Libraries whose tables DuckDB reads without running code of the notebook."""
 _LONGEST_TEXT: Final = 1_000_000
 """Characters of a variable's text; a longer one is not put into a query."""

@@ -206,6 +206,12 @@ async def test_dataframes_of_the_notebook_are_tables(engine: str, con: Any) -> N
     assert "number" in text
 
 
+async def test_relations_of_the_notebook_are_tables(con: Any) -> None:
+    variables = {"con": con, "relation": con.sql("from t")}
+    assert await failure("select a from relation", "con", variables) is None
+    assert await failure("select b from relation", "con", variables) is not None
+
+
 @pytest.mark.parametrize("query", ["", "  \n", "-- select", "/* nothing */ ;"])
 async def test_a_blank_query_is_valid(query: str, con: Any) -> None:
     assert await failure(query, "con", {"con": con}) is None

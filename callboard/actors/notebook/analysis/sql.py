@@ -26,6 +26,8 @@ _USUAL_NAMES = {
     "duckdb": "duckdb",
 }
 """What the modules are called where another cell imports them."""
+_LONGEST = 100_000
+"""Characters of a query that is looked into; parsing takes about a second for a million."""
 _FILLER = "callboard_placeholder"
 """What stands for the placeholders of an f-string: valid wherever a table, a column or a value is."""
 
@@ -70,6 +72,8 @@ def read_sql(tree: ast.Module, names: Names) -> CellSQL | None:
 
 
 def _use_of(query: str, engine: str | None) -> SQLUse:
+    if len(query) > _LONGEST:
+        return SQLUse()
     try:
         return use_of(query, "duckdb" if engine is None else None)
     except Exception:  # the parser is missing, or does not understand it: that rejects no cell
