@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Literal
 
 import attrs
@@ -32,6 +33,8 @@ class Settings:
     """Characters of one write to stdout or stderr that are kept."""
     package_manager: str | None = None
     """The package manager that the user chose."""
+    request_timeout: float = 30.0
+    """Seconds that a request to a data domain (datasets, SQL, storage, secrets, cache) has, from posting to its end."""
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -72,6 +75,7 @@ class Settings:
             self,
             on_cell_change=change,
             package_manager=manager,
+            request_timeout=_seconds(runtime, "request_timeout", self.request_timeout),
             output_max_bytes=_positive(runtime, "output_max_bytes", self.output_max_bytes),
             std_stream_max_bytes=_positive(
                 runtime, "std_stream_max_bytes", self.std_stream_max_bytes
@@ -93,3 +97,10 @@ def _positive(section: Mapping[str, Any], name: str, default: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise HostError(f"config.runtime.{name} must be a positive whole number, not {value!r}")
     return value
+
+
+def _seconds(section: Mapping[str, Any], name: str, default: float) -> float:
+    value = section.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < inf:
+        raise HostError(f"config.runtime.{name} must be a positive number, not {value!r}")
+    return float(value)
