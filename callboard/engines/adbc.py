@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from callboard.engines.calls import Call
@@ -14,15 +15,17 @@ from callboard.engines.catalog_types import (
     table_of,
 )
 from callboard.engines.discovery import Discovery, Wanted
-from callboard.engines.drivers import canceller, cursor_canceller, threadsafety_of, undisturbed
+from callboard.engines.drivers import canceller, cursor_canceller, threadsafety_of
 from callboard.engines.engine import Content, Engine, closing
 from callboard.engines.placement import Place, Placement
-from callboard.engines.results import NO_ROWS, QueryResult, arrow_result
-from callboard.engines.statements import explained
+from callboard.engines.recognition import has_method
+from callboard.engines.results import QueryResult, arrow_result
+from callboard.engines.statements import explained, only_reads
 from callboard.messages.payloads import DataTable, Schema
 
 _UNKNOWN: Final = "sql"
-_HAVE_SAVEPOINTS: Final = frozenset({"postgresql", "sqlite", "redshift"})
+_ERRORS_SPOIL: Final = frozenset({"postgresql", "redshift"})
+"""Where an error ends the transaction, and nothing but a rollback can follow."""
 
 
 class ADBCEngine(Engine):
@@ -36,7 +39,9 @@ class ADBCEngine(Engine):
 
     def _learn(self, call: Call) -> None:
         if self.dialect == _UNKNOWN:
-            vendor = self.value.adbc_get_info().get("vendor_name")
+            vendor = None
+            with suppress(Exception):  # what it is asked for will say what is wrong with it
+                vendor = self.value.adbc_get_info().get("vendor_name")
             if isinstance(vendor, str) and vendor:
                 self.dialect = vendor.lower()
 
@@ -63,7 +68,7 @@ class ADBCEngine(Engine):
                         )
                         room -= len(table.columns)
                         tables.append(table)
-                    schemas.append(Schema(name, tables))
+                    schemas.append(Schema(name, _sorted(tables)))
                 databases.append(
                     database_of(catalog["catalog_name"] or "", self.dialect, schemas, self.name)
                 )
@@ -79,7 +84,7 @@ class ADBCEngine(Engine):
             return []
         self._learn(call)
         with call.cancelled_by(canceller(self.value)):
-            return [self._named(table) for table in self._within("tables", database, schema)]
+            return _sorted(self._named(found) for found in self._within("tables", database, schema))
 
     def _table(
         self, call: Call, database: str, schema: str, name: str, path: tuple[str, ...]
@@ -94,23 +99,27 @@ class ADBCEngine(Engine):
 
     def _explain(self, call: Call, query: str, variables: Mapping[str, object]) -> None:
         self._learn(call)
-        # A connection that does not commit by itself is always in a transaction, which an error may spoil.
-        with (
-            closing(self.value.cursor()) as cursor,
-            call.cancelled_by(cursor_canceller(cursor)),
-            undisturbed(self.value, savepoint=self.dialect in _HAVE_SAVEPOINTS),
-        ):
-            cursor.execute(explained(query))
-            cursor.fetchall()
+        # Nobody can tell whether the notebook is in a transaction of its own.
+        if self.dialect in _ERRORS_SPOIL and has_method(type(self.value), "adbc_clone"):
+            with closing(self.value.adbc_clone()) as apart:
+                _explain(apart, call, query)
+        else:
+            _explain(self.value, call, query)
 
     def _execute(self, call: Call, query: str, variables: Mapping[str, object]) -> QueryResult:
+        self._learn(call)
         with closing(self.value.cursor()) as cursor, call.cancelled_by(cursor_canceller(cursor)):
-            cursor.execute(query)
-            table = cursor.fetch_arrow_table()
-        if not table.column_names:
-            # ADBC does not say whether the notebook is in a transaction of its own; a change has to last.
+            try:
+                cursor.execute(query)
+                table = cursor.fetch_arrow_table()
+            except BaseException:
+                if self.dialect in _ERRORS_SPOIL:
+                    with suppress(Exception):
+                        self.value.rollback()
+                raise
+        if not only_reads(query):
+            # Whether that ends a transaction of the notebook cannot be told either, but changes have to last.
             self.value.commit()
-            return NO_ROWS
         return arrow_result(table)
 
     def _defaults(self) -> tuple[str | None, str | None]:
@@ -185,6 +194,18 @@ def placement_of(connection: Any) -> Placement:
             Place.CELL_THREAD, f"threadsafety {level}: threads may not share connections"
         )
     return Placement(Place.ANY_THREAD, f"threadsafety {level}: threads may share connections")
+
+
+def _explain(connection: Any, call: Call, query: str) -> None:
+    with closing(connection.cursor()) as cursor, call.cancelled_by(cursor_canceller(cursor)):
+        with suppress(Exception):  # PostgreSQL's driver copies results out, which EXPLAIN has not; others know no such option
+            cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
+        cursor.execute(explained(query))
+        cursor.fetchall()
+
+
+def _sorted(tables: Iterable[DataTable]) -> list[DataTable]:
+    return sorted(tables, key=lambda table: (table.type, table.name))
 
 
 def _is_view(found: Mapping[str, Any]) -> bool:

@@ -85,16 +85,15 @@ def in_transaction(connection: Any) -> bool | None:
 
 
 @contextmanager
-def undisturbed(connection: Any, *, savepoint: bool = False) -> Iterator[None]:
+def undisturbed(connection: Any) -> Iterator[None]:
     """Leave the transaction of a connection as it was, even if a statement in the block fails.
 
     PostgreSQL and its kin open a transaction at any statement, and an error spoils the one that is open.
-    For the thread that may use the connection. ``savepoint``: try one though the driver does not say
-    whether a transaction is open.
+    For the thread that may use the connection.
     """
     kin = is_of(connection, "psycopg", "psycopg2", "pg8000", "redshift_connector")
     state = in_transaction(connection) if kin else None
-    if savepoint or state:
+    if state:
         with _savepoint(connection):
             yield
     elif state is False:

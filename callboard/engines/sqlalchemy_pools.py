@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any, Final
 
 from callboard.engines.drivers import static
@@ -41,8 +42,7 @@ def _cell(reason: str) -> Placement:
 
 
 def _is_own(function: Any) -> bool:
-    module = static(function, "__module__")
-    return type(module) is str and module.partition(".")[0] == "sqlalchemy"
+    return type(function) is FunctionType and function.__module__.startswith("sqlalchemy.")
 
 
 def _is_listened_to(engine: Any) -> bool:

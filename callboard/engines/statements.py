@@ -21,10 +21,21 @@ _TOKEN: Final = re.compile(
     re.X | re.S,
 )
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
+_BLANK: Final = r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*"
 _EXPLAIN: Final = re.compile(
-    r"(?is)\A(?P<before>(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*)"
+    rf"(?is)\A(?P<before>{_BLANK})"
     r"EXPLAIN\b(?:\s+(?:ANALY[SZ]E|VERBOSE)\b|\s*\((?!\s*(?:SELECT|WITH|VALUES|TABLE)\b)[^()]*\))*\s*"
 )
+
+_READS: Final = re.compile(
+    rf"(?is)\A{_BLANK}(?:SELECT|VALUES|TABLE|FROM|SHOW|DESCRIBE|DESC|EXPLAIN|PRAGMA|WITH)\b"
+)
+_CHANGES: Final = re.compile(r"(?i)\b(?:INSERT|UPDATE|DELETE|MERGE)\b")
+
+
+def only_reads(query: str) -> bool:
+    """Tell whether a query surely changes nothing, going by its words."""
+    return _READS.match(query) is not None and _CHANGES.search(query) is None
 
 
 def first_statement(query: str) -> str:
