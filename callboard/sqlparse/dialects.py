@@ -20,7 +20,16 @@ _OTHER_NAMES = {
     "awsathena": "athena",
     "chdb": "clickhouse",
     "clickhousedb": "clickhouse",
+    "clickhouse_connect": "clickhouse",
+    "sqlite3": "sqlite",
+    "psycopg": "postgres",
+    "psycopg2": "postgres",
+    "pg8000": "postgres",
+    "pymysql": "mysql",
+    "oracledb": "oracle",
+    "redshift_connector": "redshift",
 }
+"""Dialects and drivers that are called something else."""
 
 _quiet: ContextVar[bool] = ContextVar("callboard_sqlparse_quiet", default=False)
 _filtered = False
@@ -51,7 +60,7 @@ def known_dialect(name: str) -> str | None:
     """Return sqlglot's name of a dialect as engines and clients call it; None if it knows no such dialect.
 
     Case does not matter, nor do a driver behind a plus sign and words behind the name: ``DuckDB (In-Memory)`` is
-    ``duckdb``.
+    ``duckdb``. The package of a driver will do as well: ``psycopg`` is ``postgres``.
 
     Raises:
         ParserMissing: sqlglot is not installed.

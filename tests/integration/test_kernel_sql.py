@@ -15,6 +15,9 @@ from callboard.messages.ids import CellId
 from callboard.messages.notifications import VariablesNotification
 from callboard.messages.payloads import SQLError
 from callboard.testing.driver import Driver, execute, open_driver
+from tests.postgres import postgres, postgres_url
+
+__all__ = ["postgres", "postgres_url"]
 
 START = "import sqlite3\nimport callboard as cb, duckdb, polars as pl, sqlalchemy as sa"
 SPIN = "select count(*) from range(10000000000) a, range(1000) b"
@@ -152,9 +155,8 @@ async def test_an_interrupt_ends_a_query_at_once(notebook: Driver, code: str) ->
     envelope = notebook.post(execute({"long": f"print('started')\n{code}", "below": "1"}))
     first = await notebook.until_printed("long", "started")
     assert first.cell("long").errors == []
-    with trio.CancelScope() as waiting:
-        # The text is on its way before the database has begun; an interrupt is due while it works.
-        waiting.deadline = trio.current_time() + 0.2
+    # The text is on its way before the database has begun; an interrupt is due while it works.
+    with trio.move_on_after(0.2):
         await envelope.wait()
     began = time.monotonic()
     assert notebook.kernel.interrupt()
@@ -282,3 +284,36 @@ async def test_missing_libraries_are_reported_together() -> None:
             "    for name in ('duckdb', 'polars'):\n        del sys.modules[name]",
         )
     assert "duckdb and polars" in heard.cell("bad").error.msg
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["con", "engine"])
+async def test_a_server_runs_queries_is_interrupted_and_says_what_is_wrong_where(
+    notebook: Driver, postgres_url: str, engine: str
+) -> None:
+    url = postgres_url.replace("postgresql:", "postgresql+psycopg:")
+    await notebook.run(
+        start=f"{START}\nimport psycopg\ncon = psycopg.connect({postgres_url!r})",
+        engine=f"engine = sa.create_engine({url!r})",
+        make=f"cb.sql('create table t as select 7 as a', engine={engine})",
+    )
+    heard = await notebook.run(read=f"print(cb.sql('select a from t', engine={engine})['a'][0])")
+    assert heard.cell("read").stdout == "7\n"
+    heard = await notebook.run(bad=f"cb.sql('select a,\\n  lenth(a) from t', engine={engine})")
+    error = heard.cell("bad").error
+    assert isinstance(error, SQLError)
+    assert (error.sql_line, error.sql_col) == (1, 2)
+    assert error.msg == "function lenth(integer) does not exist"
+    assert str(error.hint).startswith("No function")
+    await notebook.run(reset="con.rollback()")
+    long = f"print('started')\ncb.sql('select pg_sleep(60)', engine={engine})"
+    envelope = notebook.post(execute({"long": long}))
+    await notebook.until_printed("long", "started")
+    with trio.move_on_after(0.2):
+        await envelope.wait()
+    began = time.monotonic()
+    assert notebook.kernel.interrupt()
+    await envelope.wait()
+    assert time.monotonic() - began < 1
+    assert notebook.news().cell("long").error.type == "interruption"
+    await notebook.run(close="con.close()\nengine.dispose();")

@@ -99,10 +99,10 @@ class SQLAnswers:
 
     async def _parse(self, request: Request[ValidateSQLCommand], engine: Engine) -> Parsed:
         command = request.command
+        # What a connection cannot tell of itself its driver can.
+        dialects = (engine.dialect, _package_of(type(engine.value)), command.dialect)
         try:
-            return await request.call(
-                partial(parse, command.query, engine.dialect, command.dialect)
-            )
+            return await request.call(partial(parse, command.query, *dialects))
         except ParserMissing:
             return Parsed(None, None)
 
@@ -174,8 +174,12 @@ def _quoted(placeholder: Placeholder) -> str:
 
 
 def _is_table(value: object) -> bool:
-    modules = (_module_of(base) for base in _bases_of(type(value)))
-    return any(type(module) is str and module.partition(".")[0] in _TABLES for module in modules)
+    return any(_package_of(base) in _TABLES for base in _bases_of(type(value)))
+
+
+def _package_of(cls: type) -> str:
+    module = _module_of(cls)
+    return module.partition(".")[0] if type(module) is str else ""
 
 
 def _told(error: Any) -> str:

@@ -241,6 +241,9 @@ async def test_sqlite_is_asked_with_placeholders_quoted() -> None:
     con.execute("create table t (a int)")
     variables = {"con": con, "x": 3}
     assert await failure("select a from t where a = {x} or a = '{x}'", "con", variables) is None
+    reply = await answer(command("select a frm nowhere frm", "con"), variables)
+    assert reply.parse_result is not None
+    assert not reply.parse_result.success
     text = await failure("select a from nowhere", "con", variables)
     assert text == "no such table: nowhere"
     con.close()
