@@ -14,6 +14,7 @@ from callboard.messages.commands import DeleteCellCommand, ExecuteScratchpadComm
 from callboard.messages.ids import CellId
 from callboard.messages.notifications import VariablesNotification
 from callboard.messages.payloads import SQLError
+from callboard.percent import load
 from callboard.testing.driver import Driver, execute, open_driver
 from tests.postgres import postgres, postgres_url
 
@@ -284,6 +285,18 @@ async def test_missing_libraries_are_reported_together() -> None:
             "    for name in ('duckdb', 'polars'):\n        del sys.modules[name]",
         )
     assert "duckdb and polars" in heard.cell("bad").error.msg
+
+
+async def test_the_example_follows_its_slider(notebook: Driver) -> None:
+    cells = load(Path(__file__).parents[2] / "examples" / "sql.py")
+    codes = {f"c{at}": cell.code for at, cell in enumerate(cells)}
+    heard = await notebook.create(codes)
+    assert [cell for cell in codes if heard.cell(cell).errors] == []
+    last = f"c{len(cells) - 1}"
+    assert heard.cell(last).output == "2 of 3 cities have at least 20 mm"
+    (slider,) = [cell for cell, code in codes.items() if "cb.ui.slider" in code]
+    heard = await notebook.tick({f"{slider}-0": 50})
+    assert heard.cell(last).output == "1 of 3 cities have at least 50 mm"
 
 
 @pytest.mark.slow
