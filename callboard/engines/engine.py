@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import attrs
 
 from callboard.engines.calls import Call, Calls, Interrupted
 from callboard.engines.discovery import CHEAP_DIALECTS, Discovery, Wanted
 from callboard.messages.payloads import Database, DataSourceConnection, DataTable, Schema
-from callboard.redaction import redacted
+from callboard.redaction import without_credentials
 
 if TYPE_CHECKING:
     from callboard.engines.placement import Placement
     from callboard.engines.results import QueryResult
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 DEFAULT_ENGINE_NAMES: Final = frozenset({"__callboard_duckdb", "__marimo_duckdb"})
 """What the built-in DuckDB is called; no notebook variable."""
@@ -168,6 +170,16 @@ class Engine(ABC):
         with self._calls.running() as call:
             return self._execute(call, query, variables or {})
 
+    def _attempt(self, call: Call, look: Callable[..., T], *arguments: object) -> T | None:
+        """Look a part up; one that cannot be, such as for want of a permission, is None, and logged."""
+        try:
+            return look(*arguments)
+        except Exception as error:
+            if call.interrupted:
+                raise
+            _log.warning("cannot look into a part of %s: %s", self.name, error_text(error))
+            return None
+
     def _wanted(self, depth: Discovery) -> Wanted:
         return depth.over(self.discovers).resolve(auto=self._auto())
 
@@ -232,4 +244,4 @@ def error_text(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = ""
-    return redacted(text) or type(error).__name__
+    return without_credentials(text) or type(error).__name__

@@ -62,13 +62,15 @@ class IbisEngine(Engine):
                 for schema in self._schema_names(catalog) if wanted.schemas else ():
                     call.check()
                     tables = []
-                    for table in self._listed(catalog, schema) if wanted.tables else ():
-                        if wanted.columns and room > 0:
-                            call.check()
-                            described = self._described(catalog, schema, table.name, room)
-                            table = described or table
-                            room -= len(table.columns)
-                        tables.append(table)
+                    if wanted.tables:
+                        tables = self._attempt(call, self._listed, catalog, schema) or []
+                    for index, table in enumerate(tables if wanted.columns else ()):
+                        call.check()
+                        if room > 0:
+                            where = (catalog, schema, table.name)
+                            found = self._attempt(call, self._described, *where, room)
+                            tables[index] = found or table
+                            room -= len(tables[index].columns)
                     schemas.append(Schema(schema, tables))
                 databases.append(database_of(catalog or "", self.dialect, schemas, self.name))
             return Content(

@@ -49,15 +49,19 @@ class IcebergEngine(Engine):
             call.check()
             schemas = []
             if wanted.schemas:
-                for namespace in (top, *self._namespaces(top)):
+                inner = self._attempt(call, self._namespaces, top) or []
+                for namespace in (top, *inner):
                     call.check()
                     tables = []
-                    for table in self._listed(namespace) if wanted.tables else ():
-                        if wanted.columns and room > 0:
-                            call.check()
-                            table = self._described(namespace, table.name, room) or table
-                            room -= len(table.columns)
-                        tables.append(table)
+                    if wanted.tables:
+                        tables = self._attempt(call, self._listed, namespace) or []
+                    for index, table in enumerate(tables if wanted.columns else ()):
+                        call.check()
+                        if room > 0:
+                            name = table.name
+                            found = self._attempt(call, self._described, namespace, name, room)
+                            tables[index] = found or table
+                            room -= len(tables[index].columns)
                     schemas.append(Schema(namespace[-1] if namespace != top else "", tables))
             databases.append(database_of(top[-1], self.dialect, schemas, self.name))
         return Content(databases)

@@ -93,8 +93,9 @@ def modules_of(cls: type) -> list[str]:
 def attribute_of(cls: type, name: str) -> object | None:
     """Look a class attribute up without running any descriptor or ``__getattr__``; None if there is none."""
     for base in _mro_of(cls):
-        found: object = _dict_of(base).get(name)
-        if found is not None:
+        attributes = _dict_of(base)
+        if name in attributes:
+            found: object = attributes[name]
             return found
     return None
 

@@ -22,9 +22,7 @@ class MissingLibraries(ImportError):
         self.libraries = tuple(libraries)
         super().__init__(
             f"a result of format {format!r} needs {' and '.join(libraries)}: "
-            f"`pip install {' '.join(libraries)}`",
-            # Of several, an error's name could tell one only.
-            name=libraries[0] if len(libraries) == 1 else None,
+            f"`pip install {' '.join(libraries)}`"
         )
 
 
@@ -89,17 +87,10 @@ def rows_result(
 
     def polars() -> Any:
         pl: Any = importlib.import_module("polars")
-        tuples = [tuple(row) for row in rows]
-        try:
-            return pl.DataFrame(tuples, distinct, orient="row", infer_schema_length=None)
-        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-            # SQLite's columns hold values of any type, and drivers return objects of their own.
-            return pl.DataFrame(
-                [
-                    pl.Series(name, _uniform([row[index] for row in tuples]), strict=False)
-                    for index, name in enumerate(distinct)
-                ]
-            )
+        series = [
+            _series(pl, name, [row[index] for row in rows]) for index, name in enumerate(distinct)
+        ]
+        return pl.DataFrame(series)
 
     def pandas() -> Any:
         pd: Any = importlib.import_module("pandas")
@@ -157,10 +148,13 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return result
 
 
-def _uniform(values: list[object]) -> list[object]:
+def _series(polars: Any, name: str, values: list[Any]) -> Any:
+    try:
+        made = polars.Series(name, values, strict=True)
+        if made.dtype != polars.Object:
+            return made
+    except (TypeError, ValueError, OverflowError, polars.exceptions.PolarsError):
+        pass  # SQLite's columns hold values of any type, and drivers return objects of their own
     kinds = {type(value) for value in values if value is not None}
-    if len(kinds) <= 1 and not kinds - {bool, int, float, str, bytes}:
-        return values
-    if kinds <= {bool, int, float}:
-        return [value if value is None else float(value) for value in values]  # type: ignore[arg-type]
-    return [value if value is None else str(value) for value in values]
+    convert = float if kinds <= {bool, int, float} and kinds != {int} else str
+    return polars.Series(name, [None if value is None else convert(value) for value in values])

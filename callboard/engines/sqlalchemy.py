@@ -64,12 +64,11 @@ class SQLAlchemyEngine(Engine):
                 room = MAX_LISTED_COLUMNS
                 for name in self._schema_names(inspector):
                     call.check()
-                    tables: list[DataTable] = []
-                    if wanted.tables:
-                        tables = self._listed(inspector, name)
-                    if wanted.columns and room > 0:
-                        tables = self._with_columns(inspector, name, tables, room)
-                        room -= sum(len(table.columns) for table in tables)
+                    look = self._looked_into
+                    tables = (
+                        self._attempt(call, look, connection, inspector, name, wanted, room) or []
+                    )
+                    room -= sum(len(table.columns) for table in tables)
                     schemas.append(Schema(name, tables))
         return Content(
             [database_of(database, self.dialect, schemas, self.name)], database, default_schema
@@ -137,7 +136,7 @@ class SQLAlchemyEngine(Engine):
                     connection.commit()
             return
         # The notebook may be in the middle of a transaction on this very connection.
-        untouched = in_transaction(shared)
+        inside = in_transaction(shared)
         create: Any = sys.modules["sqlalchemy"]
         pools: Any = sys.modules["sqlalchemy.pool"]
         private = create.create_engine(
@@ -146,9 +145,14 @@ class SQLAlchemyEngine(Engine):
             poolclass=pools.NullPool,
             pool_reset_on_return=None,
         )
-        with private.connect() as connection, call.cancelled_by(canceller(shared)):
-            yield connection
-        if commit and not untouched:
+        try:
+            with private.connect() as connection, call.cancelled_by(canceller(shared)):
+                yield connection
+        except BaseException:
+            if inside is False:
+                shared.rollback()
+            raise
+        if commit and not inside:
             shared.commit()
 
     def _database(self, connection: Any) -> str:
@@ -164,6 +168,20 @@ class SQLAlchemyEngine(Engine):
     def _schema_names(self, inspector: Any) -> list[str]:
         names = [str(name) for name in inspector.get_schema_names()]
         return [name for name in names if not is_meta_schema(self.dialect, name)]
+
+    def _looked_into(
+        self, connection: Any, inspector: Any, schema: str, wanted: Wanted, room: int
+    ) -> list[DataTable]:
+        if not wanted.tables:
+            return []
+        try:
+            tables = self._listed(inspector, schema)
+            if wanted.columns and room > 0:
+                tables = self._with_columns(inspector, schema, tables, room)
+        except BaseException:
+            connection.rollback()  # or the next schema finds a transaction that has failed
+            raise
+        return tables
 
     def _listed(self, inspector: Any, schema: str) -> list[DataTable]:
         where = schema or None

@@ -102,3 +102,6 @@ class Undisturbed:
         """Leave the transaction as it is."""
 
     rollback = close = commit
+
+    def create_function(self, *_args: Any, **_settings: Any) -> None:
+        """Keep what the notebook has put in place of SQLAlchemy's functions."""

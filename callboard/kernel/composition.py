@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from callboard.actors.answering import Means, RequestDomain
+from callboard.actors.answering import Means, RequestDomain, Watch
 from callboard.actors.control import COMMANDS as CONTROL_COMMANDS
 from callboard.actors.control import KernelBehaviour
 from callboard.actors.domain import Domain, partition
@@ -22,6 +22,7 @@ from callboard.actors.notebook.actor import COMMANDS as NOTEBOOK_COMMANDS
 from callboard.actors.notebook.actor import NotebookBehaviour
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.engine import Engine
+from callboard.actors.notebook.failures import traceback_for_log
 from callboard.actors.notebook.host import EngineHost
 from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.notebook.settings import Settings
@@ -36,12 +37,14 @@ from callboard.actors.packages.script_metadata import ScriptMetadata
 from callboard.actors.packages.state import PackagesState
 from callboard.actors.packages.surroundings import Surroundings as PackagesEnvironment
 from callboard.actors.packages.surroundings import surroundings_of_this_process
+from callboard.actors.storage.expiry import remove_on_time
 from callboard.actors.ui import COMMANDS as UI_COMMANDS
 from callboard.actors.ui import (
     RunOwedCells,
     UIBehaviour,
     UIConflation,
 )
+from callboard.kernel.data import data_domains, dotenv_loader
 from callboard.kernel.handle import Kernel
 from callboard.kernel.outside import Outside
 from callboard.kernel.parts import Parts
@@ -72,6 +75,8 @@ from callboard.runtime import (
     Supervisor,
     Workers,
 )
+from callboard.runtime.errors import describe
+from callboard.virtual_files import VirtualFiles
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +94,7 @@ async def open_kernel(
     packages: PackagesEnvironment | None = None,
     domains: Iterable[Domain | RequestDomain] = (),
     outside: Outside | None = None,
+    virtual_files: bool = True,
     drain: float = 5.0,
     kill: float = 5.0,
 ) -> AsyncIterator[Kernel]:
@@ -98,8 +104,11 @@ async def open_kernel(
     changed: no signal handler, no stream, no ``sys.argv``. ``filename`` is what ``__file__`` is in the notebook.
     ``preset`` gives raw values to UI elements by the names they get bound to. ``packages`` describes the environment
     that packages are installed into; by default that of this process. ``domains`` are added to the kernel's own, or
-    take the place of the one of the same name; ``outside`` is for simulations. At the end of the block the kernel
-    stops: ``drain`` and ``kill`` are seconds for working off what is queued and for unwinding what is cancelled.
+    take the place of the one of the same name; ``outside`` is for simulations. ``virtual_files`` says whether the
+    application serves what `Kernel.virtual_file` returns; without it files go into addresses themselves.
+
+    At the end of the block the kernel stops: ``drain`` and ``kill`` are seconds for working off what is queued and
+    for unwinding what is cancelled.
 
     Two kernels in one process share no mutable state. An exception of the block passes through unchanged.
 
@@ -115,6 +124,7 @@ async def open_kernel(
         packages,
         tuple(domains),
         outside or Outside(),
+        VirtualFiles(trio.current_time) if virtual_files else None,
     )
     kernel = Kernel(parts, patience=(drain, kill))
     raised: BaseException | None = None
@@ -123,6 +133,8 @@ async def open_kernel(
             async with trio.open_nursery() as nursery:
                 await nursery.start(parts.supervisor.run)
                 nursery.start_soon(parts.deliver_console)
+                if parts.files is not None:
+                    nursery.start_soon(remove_on_time, parts.files)
                 try:
                     await parts.supervisor.wait_running()
                     yield kernel
@@ -153,6 +165,7 @@ def _assemble(
     environment: PackagesEnvironment | None,
     added: tuple[Domain | RequestDomain, ...],
     outside: Outside,
+    files: VirtualFiles | None,
 ) -> Parts:
     ledger = Ledger()
     lane = Lane(ledger.next_seq, "cell thread")
@@ -215,6 +228,19 @@ def _assemble(
             raise HostError(f"config.package_management.manager: {error}") from None
         post_back(ManagerChosen())
 
+    loader = dotenv_loader(
+        lambda: engine.book.settings,
+        lambda: engine.book.namespace.values["__file__"],
+        own_process=surroundings.own_process,
+    )
+    watches: list[Watch] = []
+
+    def tell_bound(types: Mapping[str, type]) -> None:
+        for watch in watches:
+            names = frozenset(name for name, kind in types.items() if watch.interesting(kind))
+            if names:
+                post_back(watch.message(names))
+
     engine = Engine.make(
         settings=settings,
         surroundings=surroundings,
@@ -222,6 +248,8 @@ def _assemble(
         console=console,
         missing=missing,
         on_settings=apply_settings,
+        on_bound=tell_bound,
+        on_create=loader.load,
         filename=filename,
         preset=preset,
     )
@@ -277,11 +305,14 @@ def _assemble(
             internal=PACKAGES_INTERNAL,
             capacity=32,
         ),
+        *data_domains(loader, files),
     )
 
     def with_means(domain: Domain | RequestDomain) -> Domain:
         if isinstance(domain, Domain):
             return domain
+        if domain.watch is not None:
+            watches.append(domain.watch)
         workers = Workers(domain.name, domain.threads, outside.threads)
         means = Means(reads, workers, host, broadcaster.publish)
         return domain.of(means, lambda: engine.book.settings.request_timeout)
@@ -307,6 +338,7 @@ def _assemble(
         host=host,
         engine=engine,
         reads=reads,
+        files=files,
         stdin=stdin,
         console=console,
         domains=domains,
@@ -373,13 +405,15 @@ async def _clear(values: list[object]) -> None:
 
 
 def _log_crash(change: StateChange) -> None:
-    if change.error is not None:
-        _log.error("actor %s crashed: %s", change.actor, change.reason, exc_info=change.error)
+    if change.error is None:
+        return
+    told = traceback_for_log(change.error, own_frames=True)
+    _log.error("actor %s crashed: %s\n%s", change.actor, change.reason, told)
 
 
 def _replacement(notification: Notification, error: Exception) -> Notification:
     """Stand in for a notification that cannot be encoded, so that whoever waits for it hears something."""
-    text = f"{type(error).__name__}: {error}"
+    text = describe(error)
     if isinstance(notification, FunctionCallResultNotification):
         status = HumanReadableStatus("error", "The return value cannot be sent", text)
         return FunctionCallResultNotification(notification.function_call_id, None, status)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
-from callboard.engines import Engine, engine_of
+from callboard.engines import Engine, Interrupted, engine_of
 from callboard.messages.payloads import DataSourceConnection, DataTable
 
 T = TypeVar("T")
@@ -39,6 +39,11 @@ def columns(table: DataTable | None) -> list[tuple[str, str, str]]:
     return [(column.name, column.type, column.external_type) for column in table.columns]
 
 
+def is_shared(engine: Engine, value: object) -> bool:
+    """Tell whether calls of an engine must not overlap with others that use the same object."""
+    return engine.exclusive is value
+
+
 class Hold:
     """A function for databases to call in the middle of a query, which waits until it is released."""
 
@@ -62,10 +67,14 @@ class Hold:
         return query.result(30)
 
 
-def interrupt_until_done(engine: Engine, call: Future[object]) -> BaseException | None:
-    """Interrupt a call again and again, as its query may not have begun; return what it raised."""
-    for _ in range(1000):
-        engine.interrupt()
-        if wait([call], timeout=0.01).done:
-            return call.exception()
-    raise AssertionError("the call cannot be interrupted")
+def interrupted(engine: Engine, begin: Callable[[], Future[object]]) -> BaseException | None:
+    """Interrupt a call in the middle of its query, and return what the driver made of that."""
+    for _ in range(100):
+        call = begin()
+        while not wait([call], timeout=0.05).done:
+            engine.interrupt()
+        raised = call.exception()
+        # Else the interrupt came before the query began.
+        if not isinstance(raised, Interrupted):
+            return raised
+    raise AssertionError("the query never begins")

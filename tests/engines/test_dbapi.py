@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from callboard.engines import NoCatalog, Place, error_text
-from tests.engines.support import Hold, engine, interrupt_until_done
+from tests.engines.support import Hold, engine, interrupted, is_shared
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -36,7 +36,7 @@ def test_the_connection_is_described_without_a_catalog(connection: Any) -> None:
         lambda: db.tables("x", "y"),
         lambda: db.table("x", "y", "z"),
     ):
-        with pytest.raises(NoCatalog, match="db .dbapi. does not support catalog operations"):
+        with pytest.raises(NoCatalog, match=r"db .dbapi. does not support catalog operations"):
             ask()
 
 
@@ -58,7 +58,7 @@ def test_sqlite_is_used_by_other_threads_only_if_it_lets_them(
     for thread in (cell, worker):
         assert thread.submit(engine, own).result().placement.place is Place.CELL_THREAD
         assert thread.submit(engine, shared).result().placement.place is Place.ANY_THREAD
-    assert engine(shared).exclusive is shared
+    assert is_shared(engine(shared), shared)
     with pytest.raises(sqlite3.ProgrammingError, match="thread"):
         worker.submit(engine(own).explain, "SELECT 1").result()
     assert cell.submit(engine(own).explain, "SELECT 1").result() is None
@@ -105,7 +105,9 @@ def test_checking_a_query_runs_nothing(connection: Any) -> None:
     assert not connection.in_transaction
 
 
-def test_a_statement_is_committed_unless_the_notebook_has_a_transaction_open(tmp_path: Path) -> None:
+def test_a_statement_is_committed_unless_the_notebook_has_a_transaction_open(
+    tmp_path: Path,
+) -> None:
     connection = sqlite3.connect(tmp_path / "x.db")
     other = sqlite3.connect(tmp_path / "x.db")
     count = "SELECT count(*) FROM t"
@@ -127,8 +129,7 @@ def test_a_statement_is_committed_unless_the_notebook_has_a_transaction_open(tmp
 
 def test_a_running_query_can_be_interrupted(connection: Any, cell: ThreadPoolExecutor) -> None:
     db = engine(connection)
-    call: Future[object] = cell.submit(db.execute, ENDLESS)
-    raised = interrupt_until_done(db, call)
+    raised = interrupted(db, lambda: cell.submit(db.execute, ENDLESS))
     assert isinstance(raised, sqlite3.OperationalError)
     assert "interrupted" in error_text(raised)
     db.interrupt()
@@ -191,7 +192,7 @@ def test_the_module_of_a_driver_says_whether_threads_may_share_connections(
     connection = kind()
     db = engine(connection)
     assert db.placement.place is place
-    assert db.exclusive is connection
+    assert is_shared(db, connection)
     assert db.execute("SELECT 1").to("native") == [(1,)]
     db.explain("SELECT 2; DELETE")
     assert connection.log == ["SELECT 1", "commit", "EXPLAIN SELECT 2"]

@@ -18,9 +18,19 @@ from callboard.engines import (
     error_text,
 )
 from callboard.engines.catalog_types import MAX_COLUMNS
-from tests.engines.support import WEIRD, Hold, columns, engine, interrupt_until_done, shape
+from tests.engines.support import (
+    WEIRD,
+    Hold,
+    columns,
+    engine,
+    interrupted,
+    is_shared,
+    shape,
+)
 
-ENDLESS = "SELECT count(*) FROM range(10_000_000_000) a, range(1_000_000) b WHERE a.range + b.range < 0"
+ENDLESS = (
+    "SELECT count(*) FROM range(10_000_000_000) a, range(1_000_000) b WHERE a.range + b.range < 0"
+)
 
 
 @pytest.fixture
@@ -112,7 +122,7 @@ def test_other_threads_look_in_while_a_cell_runs_a_query(
     connection.create_function("hold", hold, ["BIGINT"], "BIGINT")
     db = engine(connection)
     assert db.placement.place is Place.ANY_THREAD
-    assert db.exclusive is not connection
+    assert not is_shared(db, connection)
     running = cell.submit(lambda: connection.execute("SELECT hold(a) FROM t").fetchall())
 
     def look() -> Future[object]:
@@ -206,19 +216,18 @@ def test_a_result_comes_in_every_format(connection: Any) -> None:
 
 def test_a_running_query_can_be_interrupted(connection: Any, cell: ThreadPoolExecutor) -> None:
     db = engine(connection)
-    call: Future[object] = cell.submit(lambda: db.execute(ENDLESS).to("polars"))
-    raised = interrupt_until_done(db, call)
-    assert raised is not None
+    raised = interrupted(db, lambda: cell.submit(lambda: db.execute(ENDLESS).to("polars")))
+    assert isinstance(raised, duckdb.InterruptException)
     assert "nterrupt" in error_text(raised)
     assert db.execute("SELECT 1 AS a").to("polars").rows() == [(1,)]
 
 
 @pytest.mark.slow
-def test_thousands_of_tables_are_listed(connection: Any) -> None:
+def test_a_thousand_tables_are_listed(connection: Any) -> None:
     connection.execute("BEGIN")
-    for number in range(2_000):
+    for number in range(1_000):
         connection.execute(f"CREATE TABLE t{number}(a INT)")
     connection.execute("COMMIT")
     (schema,) = engine(connection).connection().databases[0].schemas
-    assert len(schema.tables) == 2_000
+    assert len(schema.tables) == 1_000
     assert all(len(table.columns) == 1 for table in schema.tables)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy
 
-from callboard.engines import Discovery, Place
-from tests.engines.support import WEIRD, columns, engine, interrupt_until_done, shape
+from callboard.engines import Discovery, Place, is_engine_type
+from tests.engines.support import WEIRD, columns, engine, interrupted, is_shared, shape
+
+pytestmark = pytest.mark.slow  # starts a server
 
 SETUP = """
     CREATE TABLE t(
@@ -35,12 +37,6 @@ COLUMNS = [
     ("i", "string"),
 ]
 LOCK = "SELECT pg_advisory_lock(7)"
-SLEEP = "SELECT pg_sleep(50)"
-SLEEPERS = """
-    SELECT pid FROM pg_stat_activity
-    WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid()
-      AND datname = current_database()
-"""
 
 
 def quoted(name: str) -> str:
@@ -51,9 +47,7 @@ def quoted(name: str) -> str:
 def url(postgres_url: str) -> str:
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(SETUP)
-        connection.execute(
-            f"CREATE TABLE {quoted(WEIRD)}({quoted(WEIRD)} DATE PRIMARY KEY)"  # type: ignore[arg-type]
-        )
+        connection.execute(f"CREATE TABLE {quoted(WEIRD)}({quoted(WEIRD)} DATE PRIMARY KEY)")
     return postgres_url
 
 
@@ -81,7 +75,7 @@ def adbc(url: str) -> Iterator[Any]:
 def lock(url: str) -> Iterator[Any]:
     """Hold an advisory lock, so that a query that wants it waits."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(LOCK)  # type: ignore[arg-type]
+        connection.execute(LOCK)
         yield connection
 
 
@@ -135,18 +129,33 @@ def test_sqlalchemy_is_looked_into_by_other_threads_while_a_cell_runs_a_query(
 
 @pytest.mark.parametrize("kind", ["pooled", "connection", "adbc"])
 def test_a_running_query_can_be_interrupted(
-    kind: str, url: str, cell: ThreadPoolExecutor, request: pytest.FixtureRequest
+    kind: str, cell: ThreadPoolExecutor, request: pytest.FixtureRequest
 ) -> None:
     value = request.getfixturevalue(kind)
     db = engine(value)
-    call: Future[object] = cell.submit(db.execute, SLEEP)
-    with psycopg.connect(url, autocommit=True) as other:
-        while other.execute(SLEEPERS).fetchall() == []:
-            pass
-    raised = interrupt_until_done(db, call)
+    raised = interrupted(db, lambda: cell.submit(db.execute, "SELECT pg_sleep(50)"))
     assert raised is not None
     assert "cancel" in str(raised).lower()
     assert db.execute("SELECT 1 AS x").columns == ("x",)
+
+
+def test_a_schema_that_cannot_be_looked_into_hides_no_other(
+    pooled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = sqlalchemy.Inspector.get_table_names
+
+    def forbidden(self: Any, schema: str | None = None) -> Any:
+        if schema == "more":
+            self.bind.exec_driver_sql("SELECT 1 / 0")
+        return names(self, schema=schema)
+
+    monkeypatch.setattr(sqlalchemy.Inspector, "get_table_names", forbidden)
+    (schemas,) = shape(engine(pooled).connection()).values()
+    assert schemas == {"more": [], "public": ["t", WEIRD]}
+
+
+def test_a_connection_to_be_awaited_is_no_engine() -> None:
+    assert not is_engine_type(psycopg.AsyncConnection)
 
 
 def test_psycopg_is_used_on_the_cells_thread_unless_it_commits_by_itself(connection: Any) -> None:
@@ -157,7 +166,7 @@ def test_psycopg_is_used_on_the_cells_thread_unless_it_commits_by_itself(connect
     db = engine(connection)
     assert db.placement.place is Place.ANY_THREAD
     assert "threadsafety 2" in db.placement.reason
-    assert db.exclusive is connection
+    assert is_shared(db, connection)
 
 
 def test_psycopg_is_asked_by_other_threads_while_a_cell_runs_a_query(
@@ -203,16 +212,15 @@ def test_psycopg_statements_are_committed_unless_a_transaction_is_open(connectio
     assert db.execute("SELECT a FROM t").to("native") == [(1,)]
     with pytest.raises(psycopg.errors.UndefinedTable):
         db.execute("SELECT * FROM nowhere")
-    with connection.transaction():
+    with connection.transaction(force_rollback=True):
         assert db.execute("INSERT INTO t(a) VALUES (2)").to() is None
-        raise psycopg.Rollback
     assert db.execute("SELECT '5%' AS x FROM t").to("native") == [("5%",)]
 
 
 def test_values_that_dataframes_do_not_know_become_text(connection: Any) -> None:
     result = engine(connection).execute(
         "SELECT '0b0e5d5e-0000-0000-0000-000000000000'::uuid AS u, 1.50::numeric AS n, "
-        "'{\"a\": [1, \"x\"]}'::jsonb AS j, NULL AS z, ARRAY[1, 2] AS l, "
+        '\'{"a": [1, "x"]}\'::jsonb AS j, NULL AS z, ARRAY[1, 2] AS l, '
         "now() - now() AS i, '10.0.0.1'::inet AS ip"
     )
     frame = result.to("polars")

@@ -13,7 +13,15 @@ import sqlalchemy
 from sqlalchemy import event, pool
 
 from callboard.engines import Discovery, Place, engine_of, error_text
-from tests.engines.support import WEIRD, Hold, columns, engine, interrupt_until_done, shape
+from tests.engines.support import (
+    WEIRD,
+    Hold,
+    columns,
+    engine,
+    interrupted,
+    is_shared,
+    shape,
+)
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 FULL = Discovery(True, True, True)
@@ -111,7 +119,7 @@ def test_ten_thousand_tables_are_listed_by_a_few_queries(in_file: Any) -> None:
         "(SELECT rootpage FROM sqlite_master), 'CREATE TABLE t' || i || '(a)' FROM n",
     )
     in_file.dispose()
-    queries = []
+    queries: list[str] = []
     raw = in_file.raw_connection()
     raw.dbapi_connection.set_trace_callback(queries.append)
     raw.close()
@@ -131,7 +139,12 @@ def test_ten_thousand_tables_are_listed_by_a_few_queries(in_file: Any) -> None:
             Place.CELL_THREAD,
             "SingletonThreadPool",
         ),
-        ("sqlite:///{}/x.db", {"poolclass": pool.AssertionPool}, Place.CELL_THREAD, "AssertionPool"),
+        (
+            "sqlite:///{}/x.db",
+            {"poolclass": pool.AssertionPool},
+            Place.CELL_THREAD,
+            "AssertionPool",
+        ),
         ("sqlite:///{}/x.db", {"creator": lambda: None}, Place.CELL_THREAD, "code of the notebook"),
         ("sqlite://", {}, Place.CELL_THREAD, "in-memory"),
         ("sqlite:///:memory:", {}, Place.CELL_THREAD, "in-memory"),
@@ -153,7 +166,7 @@ def test_the_pool_decides_which_threads_may_use_an_engine(
     db = engine(made)
     assert db.placement.place is place
     assert reason in db.placement.reason
-    assert (db.exclusive is made) is (place is Place.CELL_THREAD)
+    assert is_shared(db, made) is (place is Place.CELL_THREAD)
     made.dispose()
 
 
@@ -232,6 +245,24 @@ def test_an_in_memory_database_is_the_cells_own_one_its_transaction_included(
     assert cell.submit(end, connection).result() == [(1,), (2,)]
 
 
+def test_a_failing_statement_leaves_no_transaction_open(in_memory: Any) -> None:
+    db = engine(in_memory)
+    db.execute("CREATE TABLE t(a PRIMARY KEY)")
+    db.execute("INSERT INTO t VALUES (1)")
+    with pytest.raises(sqlalchemy.exc.IntegrityError):
+        db.execute("INSERT INTO t VALUES (2), (1)")
+    with in_memory.connect() as connection:
+        assert not connection.connection.dbapi_connection.in_transaction
+
+
+def test_functions_that_the_notebook_gave_a_shared_connection_stay(in_memory: Any) -> None:
+    db = engine(in_memory)
+    with in_memory.connect() as connection:
+        connection.connection.create_function("regexp", 2, lambda a, b: 42)
+        assert db.tables("", "main") == []
+        assert connection.exec_driver_sql("SELECT 'a' REGEXP 'b'").scalar() == 42
+
+
 def test_a_statement_outside_a_transaction_is_committed(in_file: Any, in_memory: Any) -> None:
     for made in (in_file, in_memory):
         db = engine(made)
@@ -276,8 +307,8 @@ def test_passwords_of_a_url_stay_out_of_errors() -> None:
 
 def test_a_running_query_can_be_interrupted(in_file: Any, cell: ThreadPoolExecutor) -> None:
     db = engine(in_file)
-    call: Future[object] = cell.submit(db.execute, ENDLESS)
-    assert isinstance(interrupt_until_done(db, call), Exception)
+    raised = interrupted(db, lambda: cell.submit(db.execute, ENDLESS))
+    assert isinstance(raised, sqlalchemy.exc.OperationalError)
     assert db.execute("SELECT 1").to("native") == [(1,)]
 
 

@@ -26,13 +26,13 @@ from callboard.actors.packages.ports import (
     ProcessRunner,
 )
 from callboard.actors.packages.progress import Progress
+from callboard.actors.packages.redaction import Redactor
 from callboard.actors.packages.requirements import RefusedRequirement, Requirement, requested
 from callboard.actors.packages.script_metadata import ScriptMetadata
 from callboard.actors.packages.state import PackagesState
 from callboard.actors.packages.surroundings import Surroundings
 from callboard.messages.commands import InstallPackagesCommand
 from callboard.messages.notifications import AlertNotification
-from callboard.redaction import Redactor
 from callboard.runtime import ActorContext, Envelope, Outcome
 
 COMMANDS = (InstallPackagesCommand,)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from callboard.redaction import Redactor
+from callboard.actors.packages.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,8 @@ import trio
 
 from callboard.actors.packages.modules import distributed_name, package_for_module
 from callboard.actors.packages.ports import ProcessNotStarted, ProcessRunner
+from callboard.actors.packages.redaction import Redactor
 from callboard.actors.packages.requirements import Requirement
-from callboard.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
