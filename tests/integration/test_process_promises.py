@@ -201,6 +201,47 @@ async def test_while_a_cell_is_busy_requests_are_answered_and_commands_withdrawn
         await kernel.until(settled("execute-cells"))
 
 
+# 6
+
+
+def listing(variable: str) -> Line:
+    return {
+        "type": "storage-list-entries",
+        "requestId": variable,
+        "namespace": variable,
+        "limit": 10,
+        "prefix": "",
+    }
+
+
+def directory(name: str, wait: float = 0.0) -> str:
+    return f"time.sleep({wait})\n{name} = DirFileSystem('/{name}{wait:g}', fs=memory)"
+
+
+async def test_a_request_sees_the_runs_before_it_and_waits_for_no_others() -> None:
+    memory = (
+        "import time\nfrom fsspec.implementations.dirfs import DirFileSystem\n"
+        "from fsspec.implementations.memory import MemoryFileSystem\n"
+        "memory = MemoryFileSystem()\n"
+        "for _name in ('a0', 'a0.5', 'b0'):\n    memory.pipe_file(f'/{_name}/in {_name}', b'')"
+    )
+    async with started(*KERNEL) as kernel:
+        await kernel.execute(memory=memory, a=directory("a"), b=directory("b"))
+        # In one write, so that the requests are there long before the cell has ended.
+        await kernel.send(
+            execute(a=directory("a", 0.5)),
+            listing("a"),
+            listing("b"),
+            execute(a=directory("a", 0) + " or None"),
+        )
+        await finish(kernel)
+    replies = [line for line in kernel.heard if line["op"] == "storage-entries"]
+    assert [[entry["path"] for entry in reply["entries"]] for reply in replies] == [
+        ["in b0"],
+        ["in a0.5"],
+    ]
+
+
 # 4, 5
 
 
@@ -426,5 +467,36 @@ async def test_no_secret_of_the_process_shows_on_its_streams(tmp_path: Path) -> 
     assert output(kernel.heard, "a") == ["10"]
     assert output(kernel.heard, "b") == ["13"]
     assert len([line for line in kernel.heard if line["op"] == "command-rejected"]) == 6
+    assert "canary" not in json.dumps(kernel.heard)
+    assert b"canary" not in kernel.stderr
+
+
+async def test_a_refresh_changes_what_cells_see_and_no_cell_hears_of_bad_files(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / ".env"
+    (tmp_path / "pyproject.toml").touch()
+    file.write_text("PLANTED=canary-1\nGONE=canary\n")
+    notebook = tmp_path / "notebook.py"
+    notebook.write_text("# %% a\nimport os\nlen(os.environ['PLANTED']), 'GONE' in os.environ\n")
+    async with started(*KERNEL, notebook, cwd=tmp_path) as kernel:
+        await kernel.until(settled("create-notebook"))
+        await kernel.execute(busy="print('busy')\nimport time\ntime.sleep(600)")
+        await kernel.until(printed("busy"))
+        file.write_text("PLANTED=canary-twelve\n!canary\n")
+        await kernel.send({"type": "list-secret-keys", "requestId": "r"})
+        await kernel.until(op("secret-keys-result"))
+        file.write_text("PLANTED=canary-twelve\n")
+        await kernel.send({"type": "refresh-secrets"})
+        kernel.kill(signal.SIGINT)
+        await kernel.until(settled("refresh-secrets"))
+        await kernel.execute(b="len(os.environ['PLANTED']), 'GONE' in os.environ")
+        await finish(kernel)
+        await kernel.error_text("one statement could not be read, at line 2")
+    listed = next(line for line in kernel.heard if line["op"] == "secret-keys-result")
+    assert {"provider": "dotenv", "name": ".env", "keys": ["PLANTED"]} in listed["secrets"]
+    assert output(kernel.heard, "a") == ["(8, True)"]
+    assert output(kernel.heard, "b") == ["(13, False)"]
+    assert "dotenv file" not in console(kernel.heard, "stderr")
     assert "canary" not in json.dumps(kernel.heard)
     assert b"canary" not in kernel.stderr
