@@ -12,7 +12,7 @@ import attrs
 
 from callboard.authoring.queries import STATEMENT
 from callboard.messages.payloads import SQLError
-from callboard.redaction import redacted
+from callboard.redaction import excerpt
 
 _SQL_ERRORS = frozenset(
     {
@@ -34,6 +34,8 @@ _HINT = re.compile(
 )
 _BACKGROUND = re.compile(r"(?s)\s*\(Background on this error at: .*")
 _CUT = "..."
+_LONGEST = 10_000
+"""Characters of a text that is shown."""
 
 _name_of_class = type.__dict__["__name__"].__get__
 _module_of_class = type.__dict__["__module__"].__get__
@@ -79,9 +81,9 @@ def sql_error(error: BaseException, filename: str) -> SQLError:
     message = _HINT.sub("", message).strip()
     hint = "\n".join(hints) or _text(getattr(driver, "diag", None), "message_hint")
     return SQLError(
-        msg=redacted(message),
-        sql_statement=redacted(statement),
-        hint=redacted(hint) or None,
+        msg=excerpt(message, _LONGEST),
+        sql_statement=excerpt(statement, _LONGEST),
+        hint=excerpt(hint, _LONGEST) or None,
         sql_line=line,
         sql_col=column,
         node_lineno=place.line,
