@@ -128,10 +128,10 @@ RULES = (
         ),
     ),
     Rule(
-        "only kernel.py names the domains; process.py may name the notebook, whose cells it runs, "
+        "only the kernel package names the domains; process.py may name the notebook, whose cells it runs, "
         "testing what it stands in for, and the demonstration packages, for which it makes an environment",
         lambda found: (
-            found.importer != "callboard.kernel"
+            not within(found.importer, "callboard.kernel")
             and not within(found.importer, "callboard.actors", "callboard.testing")
             and (domain := domain_of(found.imported)) is not None
             and (found.importer, domain) != ("callboard.process", "notebook")

@@ -42,6 +42,7 @@ from callboard.runtime.policy import (
 )
 from callboard.runtime.router import Route, Router
 from callboard.runtime.supervisor import Supervisor
+from callboard.runtime.workers import ThreadPool, TrioThreads, Workers
 
 __all__ = [
     "Account",
@@ -88,7 +89,10 @@ __all__ = [
     "Superseded",
     "Supervisor",
     "SupervisorSnapshot",
+    "ThreadPool",
     "TicketGone",
+    "TrioThreads",
     "Turn",
     "Unroutable",
+    "Workers",
 ]

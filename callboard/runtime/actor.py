@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Generic, Protocol, TypeVar
 
@@ -34,8 +34,9 @@ class Behaviour(Protocol[M]):
     async def handle(self, envelope: Envelope[M]) -> None:
         """Handle one message.
 
-        Returning completes the message, unless the handler settled it itself. Raising fails it and
-        restarts the actor; the text of the exception becomes the reason of the settlement, which
+        Returning completes the message, unless the handler settled it itself or handed it over to a
+        task of its own (`ActorContext.hand_over`). Raising fails it and restarts the actor; the
+        text of the exception becomes the reason of the settlement, which
         others see, so it must not hold a secret. On cancellation and expiry `trio.Cancelled` is
         raised in here at the next checkpoint; let it through.
         """
@@ -70,6 +71,22 @@ class ActorContext(Generic[M]):
         Whether it is started again is up to its restart type. A waiting actor ends at once.
         """
         self._loop.stop()
+
+    def hand_over(
+        self, envelope: Envelope[M], work: Callable[[Envelope[M]], Awaitable[object]]
+    ) -> None:
+        """Go on with the message in hand in a task of its own, while the actor takes the next one.
+
+        For a handler, which should return then. What is said of `Behaviour.handle` holds for
+        ``work``: returning completes the message, raising fails it and crashes the actor,
+        cancellation and expiry of the message cancel it alone. The other messages that were handed
+        over fail with such a crash. The actor does not end normally before they have ended. How
+        many there are at a time is for the behaviour to bound. Not a checkpoint.
+
+        Raises RuntimeError if the message is not the one in hand, or has a turn in a lane, which
+        would be over: the caller's fault.
+        """
+        self._loop.hand_over(envelope, work, self.nursery)
 
 
 @attrs.define(eq=False)
@@ -176,7 +193,17 @@ class ReceiveLoop(Generic[M]):
     calls of `serve`, one at a time.
     """
 
-    __slots__ = ("_account", "_mailbox", "_scope", "_stopping", "current", "on_idle", "poison")
+    __slots__ = (
+        "_account",
+        "_mailbox",
+        "_released",
+        "_scope",
+        "_stopping",
+        "current",
+        "handed_over",
+        "on_idle",
+        "poison",
+    )
 
     def __init__(self, mailbox: Mailbox[M], account: Account) -> None:
         self._mailbox = mailbox
@@ -184,6 +211,9 @@ class ReceiveLoop(Generic[M]):
         self._stopping = False
         self._scope: trio.CancelScope | None = None
         self.current: Envelope[M] | None = None
+        # Messages that tasks of their own work on, in the order they were handed over.
+        self.handed_over: dict[Envelope[M], None] = {}
+        self._released = trio.Event()
         # The message whose handler raised.
         self.poison: Envelope[M] | None = None
         self.on_idle: Callable[[], None] | None = None
@@ -192,6 +222,11 @@ class ReceiveLoop(Generic[M]):
         """Forget what an earlier incarnation left: to be called before one begins."""
         self._stopping = False
         self.poison = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no message is in hand."""
+        return self.current is None and not self.handed_over
 
     def stop(self) -> None:
         """Have `serve` return once the message in hand is done, or at once if it has not begun."""
@@ -275,6 +310,12 @@ class ReceiveLoop(Generic[M]):
                 envelope._scope = scope
                 self.current = envelope
                 await handle(envelope)
+                if self.current is not envelope:
+                    # Handed over; cancelled before that, the scope is used up all the same.
+                    if scope.cancel_called:
+                        return None
+                    now = clock()
+                    continue
                 self.current = None
                 envelope._scope = None
                 done = clock()
@@ -292,6 +333,73 @@ class ReceiveLoop(Generic[M]):
                 # The handler returned all the same, but the scope is cancelled for good.
                 return None
         return False
+
+    def hand_over(
+        self,
+        envelope: Envelope[M],
+        work: Callable[[Envelope[M]], Awaitable[object]],
+        nursery: trio.Nursery,
+    ) -> None:
+        """`ActorContext.hand_over`."""
+        if envelope is not self.current:
+            raise RuntimeError(f"{envelope!r} is not the message in hand")
+        if envelope._ticket:
+            raise RuntimeError(f"{envelope!r} has a turn in a lane and cannot be handed over")
+        self.current = None
+        self.handed_over[envelope] = None
+        envelope._scope = scope = trio.CancelScope()
+        if envelope._cancel_reason is not None:
+            scope.cancel(envelope._cancel_reason)
+        name = f"{self._account.name} {type(envelope.message).__name__}"
+        nursery.start_soon(self._work_off, envelope, work, scope, name=name)
+
+    async def _work_off(
+        self,
+        envelope: Envelope[M],
+        work: Callable[[Envelope[M]], Awaitable[object]],
+        scope: trio.CancelScope,
+    ) -> None:
+        """The task of a message that was handed over."""
+        try:
+            with scope:
+                await work(envelope)
+        except BaseException as error:
+            # Cancelled from outside, it stays in `handed_over` for whoever knows why.
+            if not is_cancellation(error):
+                self.poison = self.poison or envelope
+                self._let_go(envelope, Outcome.FAILED, describe(error), error)
+            raise
+        if scope.cancelled_caught:
+            reason = envelope._cancel_reason or "cancelled"
+            self._let_go(envelope, Outcome.CANCELLED, reason, Cancelled(reason))
+        else:
+            self._let_go(envelope, Outcome.COMPLETED)
+
+    def _let_go(
+        self,
+        envelope: Envelope[M],
+        outcome: Outcome,
+        reason: str | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """End a message that was handed over, if it has not ended."""
+        if envelope not in self.handed_over:
+            return  # given up in `abandon`
+        now = trio.current_time()
+        del self.handed_over[envelope]
+        self._record(envelope, now)
+        if envelope.outcome is None:
+            envelope.finish(outcome, now, reason, error)
+        if not self.handed_over:
+            self._released.set()
+            if self.on_idle is not None:
+                self.on_idle()
+
+    async def finish_handed_over(self) -> None:
+        """Wait until all messages that were handed over have ended. A checkpoint if there are any."""
+        while self.handed_over:
+            self._released = trio.Event()
+            await self._released.wait()
 
     async def _wait_for_turn(self, lane: Lane, ticket: int) -> None:
         """Wait until the ticket may have its turn, has left, or a control message is there."""
@@ -319,21 +427,29 @@ class ReceiveLoop(Generic[M]):
     def _book(self, envelope: Envelope[M], now: float) -> None:
         """The handler is over other than by returning."""
         self.current = None
+        self._record(envelope, now)
+
+    def _record(self, envelope: Envelope[M], now: float) -> None:
         envelope._scope = None
         started = now if envelope.started_at is None else envelope.started_at
         self._account.wait.record(started - envelope.posted_at)
         self._account.run.record(now - started)
 
-    def abandon(self, outcome: Outcome, reason: str, error: BaseException) -> Envelope[M] | None:
-        """Settle the message in hand, whose handler is over or will never be; returns it if any."""
-        envelope = self.current
-        if envelope is None:
-            return None
+    def abandon(
+        self, outcome: Outcome, reason: str, error: BaseException
+    ) -> tuple[Envelope[M], ...]:
+        """Settle what is in hand or was handed over, which is over or will never be; returns it."""
         now = trio.current_time()
-        self._book(envelope, now)
-        if envelope.outcome is None:
-            envelope.finish(outcome, now, reason, error)
-        return envelope
+        left = tuple(self.handed_over)
+        if self.current is not None:
+            left = (self.current, *left)
+            self.current = None
+        self.handed_over.clear()
+        for envelope in left:
+            self._record(envelope, now)
+            if envelope.outcome is None:
+                envelope.finish(outcome, now, reason, error)
+        return left
 
 
 def is_cancellation(error: BaseException) -> bool:

@@ -88,7 +88,7 @@ class _Child(Generic[M]):
 
     @property
     def idle(self) -> bool:
-        return self.loop.current is None and self.spec.mailbox.depth == 0
+        return self.loop.idle and self.spec.mailbox.depth == 0
 
     @property
     def can_end(self) -> bool:
@@ -311,7 +311,7 @@ class Supervisor(Generic[M]):
             state=str(child.state),
             depth=mailbox.depth,
             capacity=mailbox.capacity,
-            running=child.loop.current is not None,
+            running=not child.loop.idle,
             accepted=account.accepted,
             rejected=account.refused,
             handled=run.count,
@@ -384,6 +384,7 @@ class Supervisor(Generic[M]):
                     behaviour = await self._start(child, nursery)
                     self._came_up(child)
                     exhausted = await loop.serve(behaviour)
+                    await loop.finish_handed_over()
                     nursery.cancel_scope.cancel()
         except BaseException as raised:
             if _is_cancellation(raised) or _is_fatal(raised):
@@ -397,7 +398,8 @@ class Supervisor(Generic[M]):
             child.account.lane.set_available(child.spec.name, False)
         if error is not None:
             reason = f"its actor crashed: {describe(error)}"
-            poison = loop.abandon(Outcome.FAILED, reason, error) or loop.poison
+            poison = next(iter(loop.abandon(Outcome.FAILED, reason, error)), None)
+            poison = loop.poison or poison
         else:
             poison = None
             reason = child.interrupt_reason or "its actor ended"
@@ -549,11 +551,13 @@ class Supervisor(Generic[M]):
         child.ended.set()
 
     def _cancel_in_hand(self, child: _Child[M], reason: str) -> None:
-        """Settle the message in hand as cancelled, if there is one that has not ended."""
-        envelope = child.loop.current
-        cancelled = envelope is not None and not envelope.settled
-        child.loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason))
-        child.leftovers += cancelled and self._stopping
+        """Settle what is in hand or was handed over as cancelled, where it has not ended."""
+        loop = child.loop
+        left = [one for one in (loop.current, *loop.handed_over) if one is not None]
+        cancelled = sum(not one.settled for one in left)
+        loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason))
+        if self._stopping:
+            child.leftovers += cancelled
 
     def _settle_queue(
         self, child: _Child[M], outcome: Outcome, reason: str, error: type[ActorError]

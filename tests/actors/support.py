@@ -17,7 +17,7 @@ from callboard.actors.notebook.actor import COMMANDS as NOTEBOOK_COMMANDS
 from callboard.actors.notebook.actor import NotebookBehaviour
 from callboard.actors.ui import COMMANDS as UI_COMMANDS
 from callboard.actors.ui import RunOwedCells, UIBehaviour, UIConflation
-from callboard.kernel import _connect
+from callboard.kernel.composition import _connect
 from callboard.runtime import Envelope, Lane, Ledger, Router, Settlement, Supervisor
 from callboard.testing.host import FakeHost
 

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import trio
 
-import callboard.kernel
+import callboard.kernel.composition
 from callboard.actors.notebook.host import EngineHost
 from callboard.actors.packages.redaction import Redactor
 from callboard.actors.ui import UIBehaviour
@@ -190,7 +190,7 @@ def _skipped_ends() -> AbstractContextManager[None]:
 
         return key
 
-    return _replaced(callboard.kernel, "state_key", make)
+    return _replaced(callboard.kernel.composition, "state_key", make)
 
 
 def _leaked_secret() -> AbstractContextManager[None]:
