@@ -77,7 +77,8 @@ class World:
         return not scope.cancelled_caught
 
     def _up(self) -> bool:
-        return all(state is ActorState.RUNNING for state in self._states().values())
+        states = set(self._states().values())
+        return states <= {ActorState.RUNNING} or states == {ActorState.STOPPED}
 
     def _states(self) -> dict[str, ActorState]:
         supervisor = self.kernel._supervisor
