@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "callboard"
 
 # Ports every domain may use; everything else directly under actors/ is a domain.
-SHARED_PORTS = frozenset({"host", "domain", "requests"})
+SHARED_PORTS = frozenset({"host", "domain", "requests", "answering"})
 
 # Testable without trio, and so free of it together with all they load from this package.
 PURE = (
@@ -36,6 +36,9 @@ PURE = (
     "callboard.actors.packages.managers",
     "callboard.actors.packages.modules",
     "callboard.actors.packages.missing",
+    "callboard.actors.secrets.sources",
+    "callboard.actors.secrets.dotenv_file",
+    "callboard.actors.secrets.locations",
 )
 
 
@@ -106,7 +109,8 @@ def avoids(package: str, *others: str, when_loaded: bool = False) -> Rule:
 RULES = (
     keeps_to("callboard.messages"),
     avoids("callboard.messages", "trio"),
-    keeps_to("callboard.runtime"),
+    keeps_to("callboard.runtime", "callboard.redaction"),
+    avoids("callboard.actors", "dotenv", when_loaded=True),
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),
     avoids("callboard.ui", "trio", "callboard.runtime", "callboard.actors"),

@@ -42,6 +42,10 @@ class Domain:
     """Commands that may wait; one more is rejected."""
     conflation: Any = None
     """How waiting commands are merged, if they may be."""
+    reads: Callable[[Any], Iterable[str]] | None = None
+    """Names the notebook variables that a message needs as of its place in the order, if any does."""
+    timeout: Callable[[], float] | None = None
+    """Seconds that a command has, if whoever sends it gives it no less."""
     on_cell_thread: bool = False
     """Whether its commands take turns with those of the other domains that run user code, in posting order."""
 
