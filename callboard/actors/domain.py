@@ -14,15 +14,11 @@ from callboard.messages.commands import (
     DiscoverDataSourcesCommand,
     GetCacheInfoCommand,
     ListDataSourceConnectionCommand,
-    ListSecretKeysCommand,
     ListSQLSchemasCommand,
     ListSQLTablesCommand,
     PreviewDatasetColumnCommand,
     PreviewSQLTableCommand,
-    RefreshSecretsCommand,
     SetBreakpointsCommand,
-    StorageDownloadCommand,
-    StorageListEntriesCommand,
     ValidateSQLCommand,
 )
 from callboard.runtime import Behaviour
@@ -62,8 +58,6 @@ ABSENT: dict[str, tuple[type[Any], ...]] = {
         DiscoverDataSourcesCommand,
     ),
     "sql": (ValidateSQLCommand,),
-    "storage": (StorageListEntriesCommand, StorageDownloadCommand),
-    "secrets": (ListSecretKeysCommand, RefreshSecretsCommand),
     "cache": (ClearCacheCommand, GetCacheInfoCommand),
 }
 """Domains that have no actor yet, with the commands they will own. These are answered ``rejected``."""

@@ -37,12 +37,14 @@ from callboard.actors.packages.script_metadata import ScriptMetadata
 from callboard.actors.packages.state import PackagesState
 from callboard.actors.packages.surroundings import Surroundings as PackagesEnvironment
 from callboard.actors.packages.surroundings import surroundings_of_this_process
+from callboard.actors.storage.expiry import remove_on_time
 from callboard.actors.ui import COMMANDS as UI_COMMANDS
 from callboard.actors.ui import (
     RunOwedCells,
     UIBehaviour,
     UIConflation,
 )
+from callboard.kernel.data import data_domains, dotenv_loader
 from callboard.kernel.handle import Kernel
 from callboard.kernel.outside import Outside
 from callboard.kernel.parts import Parts
@@ -74,6 +76,7 @@ from callboard.runtime import (
     Workers,
 )
 from callboard.runtime.errors import describe
+from callboard.virtual_files import VirtualFiles
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +94,7 @@ async def open_kernel(
     packages: PackagesEnvironment | None = None,
     domains: Iterable[Domain | RequestDomain] = (),
     outside: Outside | None = None,
+    virtual_files: bool = True,
     drain: float = 5.0,
     kill: float = 5.0,
 ) -> AsyncIterator[Kernel]:
@@ -100,8 +104,11 @@ async def open_kernel(
     changed: no signal handler, no stream, no ``sys.argv``. ``filename`` is what ``__file__`` is in the notebook.
     ``preset`` gives raw values to UI elements by the names they get bound to. ``packages`` describes the environment
     that packages are installed into; by default that of this process. ``domains`` are added to the kernel's own, or
-    take the place of the one of the same name; ``outside`` is for simulations. At the end of the block the kernel
-    stops: ``drain`` and ``kill`` are seconds for working off what is queued and for unwinding what is cancelled.
+    take the place of the one of the same name; ``outside`` is for simulations. ``virtual_files`` says whether the
+    application serves what `Kernel.virtual_file` returns; without it files go into addresses themselves.
+
+    At the end of the block the kernel stops: ``drain`` and ``kill`` are seconds for working off what is queued and
+    for unwinding what is cancelled.
 
     Two kernels in one process share no mutable state. An exception of the block passes through unchanged.
 
@@ -117,6 +124,7 @@ async def open_kernel(
         packages,
         tuple(domains),
         outside or Outside(),
+        VirtualFiles(trio.current_time) if virtual_files else None,
     )
     kernel = Kernel(parts, patience=(drain, kill))
     raised: BaseException | None = None
@@ -125,6 +133,8 @@ async def open_kernel(
             async with trio.open_nursery() as nursery:
                 await nursery.start(parts.supervisor.run)
                 nursery.start_soon(parts.deliver_console)
+                if parts.files is not None:
+                    nursery.start_soon(remove_on_time, parts.files)
                 try:
                     await parts.supervisor.wait_running()
                     yield kernel
@@ -155,6 +165,7 @@ def _assemble(
     environment: PackagesEnvironment | None,
     added: tuple[Domain | RequestDomain, ...],
     outside: Outside,
+    files: VirtualFiles | None,
 ) -> Parts:
     ledger = Ledger()
     lane = Lane(ledger.next_seq, "cell thread")
@@ -217,6 +228,11 @@ def _assemble(
             raise HostError(f"config.package_management.manager: {error}") from None
         post_back(ManagerChosen())
 
+    loader = dotenv_loader(
+        lambda: engine.book.settings,
+        lambda: engine.book.namespace.values["__file__"],
+        own_process=surroundings.own_process,
+    )
     watches: list[Watch] = []
 
     def tell_bound(types: Mapping[str, type]) -> None:
@@ -233,6 +249,7 @@ def _assemble(
         missing=missing,
         on_settings=apply_settings,
         on_bound=tell_bound,
+        on_create=loader.load,
         filename=filename,
         preset=preset,
     )
@@ -288,6 +305,7 @@ def _assemble(
             internal=PACKAGES_INTERNAL,
             capacity=32,
         ),
+        *data_domains(loader, files),
     )
 
     def with_means(domain: Domain | RequestDomain) -> Domain:
@@ -320,6 +338,7 @@ def _assemble(
         host=host,
         engine=engine,
         reads=reads,
+        files=files,
         stdin=stdin,
         console=console,
         domains=domains,

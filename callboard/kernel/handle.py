@@ -38,6 +38,7 @@ from callboard.runtime import (
     Superseded,
     SupervisorSnapshot,
 )
+from callboard.virtual_files import VirtualFile
 
 _log = logging.getLogger(__name__)
 
@@ -197,6 +198,13 @@ class Kernel:
     def publish(self, notification: Notification) -> int | None:
         """Tell all subscribers something; returns its sequence number."""
         return self._broadcaster.publish(notification)
+
+    def virtual_file(self, url: str) -> VirtualFile | None:
+        """Return the file behind a ``./@file/...`` address of a notification; None if there is none (any more).
+
+        For whoever serves a page; its content may be anything, so see `VirtualFile`.
+        """
+        return None if self._parts.files is None else self._parts.files.read(url)
 
     # State.
 

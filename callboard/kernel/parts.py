@@ -19,6 +19,7 @@ from callboard.actors.notebook.surroundings import Wiring
 from callboard.messages.commands import command_tag
 from callboard.messages.notifications import Notification
 from callboard.runtime import Broadcaster, Ingress, Lane, Ledger, Router, Supervisor
+from callboard.virtual_files import VirtualFiles
 
 CONSOLE_INTERVAL = 0.01
 """Seconds between deliveries of console text while a cell prints."""
@@ -38,6 +39,7 @@ class Parts:
     host: NotebookHost
     engine: Engine
     reads: NotebookReads
+    files: VirtualFiles | None
     stdin: Stdin
     console: Console
     domains: tuple[Domain, ...]

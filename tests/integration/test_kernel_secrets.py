@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
+import trio
 
 from callboard.actors.answering import RequestDomain
 from callboard.actors.domain import Domain
@@ -34,7 +35,7 @@ from callboard.messages.notifications import (
     SecretKeysResultNotification,
 )
 from callboard.messages.payloads import HTTPRequest, RequestURL
-from callboard.runtime import ActorContext, Envelope, Settlement, StateChange
+from callboard.runtime import ActorContext, ActorState, Envelope, Settlement, StateChange
 from callboard.testing.driver import Driver, execute, open_driver, tick
 
 CANARY = "canary"
@@ -188,9 +189,13 @@ async def test_names_are_told_and_values_never(planted: Planted, tmp_path: Path)
 
 async def test_what_a_handler_raises_is_told_without_credentials(planted: Planted) -> None:
     driver = planted.driver
-    for _ in range(7):  # until the domain is down, and answers with the reason of that
+    for _ in range(6):
         heard = await driver.do(GetCacheInfoCommand())
         assert heard.settled == ["get-cache-info failed"]
+    while driver.kernel._supervisor.state("cache") is not ActorState.DOWN:
+        await trio.lowlevel.checkpoint()
+    heard = await driver.do(GetCacheInfoCommand())
+    assert heard.settled == ["get-cache-info rejected"]
     (end,) = heard.of(CommandSettledNotification)
     assert end.reason == (
         "actor 'cache' is down: crashed: Indiscreet: "

@@ -74,6 +74,8 @@ class Engine:
     missing: MissingPackages
     on_settings: Callable[[Settings], object]
     """Told of new settings before they take effect; may refuse them with ``HostError``."""
+    on_create: Callable[[], object]
+    """Called before a notebook is instantiated."""
     interrupted_at: float = 0.0
     """When the last interrupt came, in Unix seconds; set by the control thread."""
 
@@ -88,6 +90,7 @@ class Engine:
         missing: MissingPackages,
         on_settings: Callable[[Settings], object],
         on_bound: Callable[[Mapping[str, type]], object] = lambda _: None,
+        on_create: Callable[[], object] = lambda: None,
         filename: str | None = None,
         preset: Mapping[str, object] | None = None,
     ) -> Engine:
@@ -120,6 +123,7 @@ class Engine:
             interludes=interludes,
             missing=missing,
             on_settings=on_settings,
+            on_create=on_create,
         )
 
     @property
@@ -211,6 +215,7 @@ class Engine:
     @_execute.register
     async def _(self, command: CreateNotebookCommand, run: Run) -> None:
         book = self.book
+        self.on_create()
         book.emit(
             NotebookDocumentTransactionNotification(
                 DocumentTransaction([ReorderCellsChange(list(command.cell_ids))], "kernel")
