@@ -134,17 +134,16 @@ def _incident(picture: Picture) -> list[RenderableType]:
     if incident.began is None:
         state, style = "is going to be put in", "dim"
     elif incident.ended is None:
-        state, style = f"at work since {incident.began:.1f} s", "bold red"
+        state, style = f"is at work since {incident.began:.1f} s", "bold red"
     else:
-        state, style = f"over: from {incident.began:.1f} s to {incident.ended:.1f} s", "green"
+        state, style = f"is over: from {incident.began:.1f} s to {incident.ended:.1f} s", "green"
     where = f" in {incident.domain}" if incident.domain else ""
     lines = [*incident.lines[-_BLANK:], *[""] * (_BLANK - len(incident.lines))]
-    body = Text.assemble(
-        (incident.name + where, "bold"), f": {incident.meaning}, ", (state, style), "\n"
-    )
+    body = Text.assemble((incident.name + where, "bold"), f": {incident.meaning}\n")
     body.append("\n".join(lines), "dim")
     body.no_wrap, body.overflow = True, "ellipsis"
-    return [Panel(body, title="the fault", border_style="red" if incident.at_work else "dim")]
+    title = Text.assemble("the fault ", (state, style))
+    return [Panel(body, title=title, border_style="red" if incident.at_work else "dim")]
 
 
 def _latencies(picture: Picture) -> RenderableType:
@@ -154,7 +153,7 @@ def _latencies(picture: Picture) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     rows = [("idle", picture.idle), ("installing", picture.installing)]
     if picture.incident is not None:
-        rows.append(("faulty", picture.disturbed))
+        rows.append(("disturbed", picture.disturbed))
     for name, figures in rows:
         table.add_row(
             name,
