@@ -231,6 +231,8 @@ def _assemble(
     loader = dotenv_loader(
         lambda: engine.book.settings,
         lambda: engine.book.namespace.values["__file__"],
+        # On the control thread: what other threads log while a cell runs would be that cell's text.
+        lambda text: emit(lambda: _log.warning("%s", text)),
         own_process=surroundings.own_process,
     )
     watches: list[Watch] = []

@@ -19,11 +19,15 @@ from callboard.virtual_files import VirtualFiles
 
 
 def dotenv_loader(
-    settings: Callable[[], DotenvSettings], filename: Callable[[], str | None], *, own_process: bool
+    settings: Callable[[], DotenvSettings],
+    filename: Callable[[], str | None],
+    warn: Callable[[str], object],
+    *,
+    own_process: bool,
 ) -> DotenvLoader:
     """Make what loads a notebook's dotenv files: into the environment of the process only if that is the kernel's."""
     environ = Environ.of_process() if own_process else Environ.private()
-    return DotenvLoader(environ, settings, filename)
+    return DotenvLoader(environ, settings, filename, warn)
 
 
 def data_domains(loader: DotenvLoader, files: VirtualFiles | None) -> tuple[RequestDomain, ...]:

@@ -428,3 +428,34 @@ async def test_no_secret_of_the_process_shows_on_its_streams(tmp_path: Path) -> 
     assert len([line for line in kernel.heard if line["op"] == "command-rejected"]) == 6
     assert "canary" not in json.dumps(kernel.heard)
     assert b"canary" not in kernel.stderr
+
+
+async def test_a_refresh_changes_what_cells_see_and_no_cell_hears_of_bad_files(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / ".env"
+    (tmp_path / "pyproject.toml").touch()
+    file.write_text("PLANTED=canary-1\nGONE=canary\n")
+    notebook = tmp_path / "notebook.py"
+    notebook.write_text("# %% a\nimport os\nlen(os.environ['PLANTED']), 'GONE' in os.environ\n")
+    async with started(*KERNEL, notebook, cwd=tmp_path) as kernel:
+        await kernel.until(settled("create-notebook"))
+        await kernel.execute(busy="print('busy')\nimport time\ntime.sleep(600)")
+        await kernel.until(printed("busy"))
+        file.write_text("PLANTED=canary-twelve\n!canary\n")
+        await kernel.send({"type": "list-secret-keys", "requestId": "r"})
+        await kernel.until(op("secret-keys-result"))
+        file.write_text("PLANTED=canary-twelve\n")
+        await kernel.send({"type": "refresh-secrets"})
+        kernel.kill(signal.SIGINT)
+        await kernel.until(settled("refresh-secrets"))
+        await kernel.execute(b="len(os.environ['PLANTED']), 'GONE' in os.environ")
+        await finish(kernel)
+        await kernel.error_text("one statement could not be read, at line 2")
+    listed = next(line for line in kernel.heard if line["op"] == "secret-keys-result")
+    assert {"provider": "dotenv", "name": ".env", "keys": ["PLANTED"]} in listed["secrets"]
+    assert output(kernel.heard, "a") == ["(8, True)"]
+    assert output(kernel.heard, "b") == ["(13, False)"]
+    assert "dotenv file" not in console(kernel.heard, "stderr")
+    assert "canary" not in json.dumps(kernel.heard)
+    assert b"canary" not in kernel.stderr

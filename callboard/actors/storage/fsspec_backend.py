@@ -41,6 +41,8 @@ class FsspecBackend:
     bookmarks: Bookmarks
     policy: AddressPolicy
     target: Target = attrs.field(init=False)
+    _vetted: dict[str, tuple[Target, str]] = attrs.field(factory=dict, init=False)
+    """What became of addresses that a client named: one request of it needs several calls."""
 
     def __attrs_post_init__(self) -> None:
         self.target = target_of(self.fs)
@@ -144,8 +146,10 @@ class FsspecBackend:
         if target.name == HTTP and not target.base:
             if not path:
                 raise StorageFault(f"{field} must be an address: the web has no beginning")
-            fs, path = vetted(target.fs, field, path, self.policy, stop)
-            return attrs.evolve(target, fs=fs), path
+            if path not in self._vetted:
+                fs, address = vetted(target.fs, field, path, self.policy, stop)
+                self._vetted[path] = attrs.evolve(target, fs=fs), address
+            return self._vetted[path]
         if "http" in _own(target.fs):
             check_web_path(field, path)
         return target, target.inside(path)

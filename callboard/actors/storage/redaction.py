@@ -27,7 +27,7 @@ _ELEMENT: Final = re.compile(
 )
 _DETAILS: Final = "\n\nDebug source:"
 _MAX_TEXT: Final = 2000
-_MAX_READ: Final = 20_000
+_MAX_READ: Final = 8_000
 _MAX_DEPTH: Final = 4
 
 

@@ -264,7 +264,7 @@ def test_other_text_stays_and_the_librarys_insides_go() -> None:
 
 
 def test_a_credential_at_the_place_where_a_text_is_cut_is_hidden() -> None:
-    filler = "https://u:longlonglong@h/?sig=" + "a" * 18_000
+    filler = "https://u:longlonglong@h/?sig=" + "a" * 6_000
     text = f"{filler} {'b' * 1900} https://me:hunter22@example.org {'c' * 90_000}"
     for start in range(0, 120, 7):
         safe = StorageRedactor()("d" * start + " " + text)
