@@ -14,10 +14,10 @@ import trio
 
 import callboard.kernel.composition
 from callboard.actors.notebook.host import EngineHost
-from callboard.actors.packages.redaction import Redactor
 from callboard.actors.ui import UIBehaviour
 from callboard.messages.commands import ModelCommand
 from callboard.messages.conflation import UIBatch
+from callboard.redaction import Redactor
 from callboard.runtime import Envelope, Lane, Mailbox, Outcome, Supervisor
 from callboard.runtime.ledger import Account, Ledger
 
