@@ -267,7 +267,7 @@ _BUGS = (
     Bug(
         "restart loses the mailbox", "what is queued at a crash is gone", _restart_loses_mailbox, 30
     ),
-    Bug("stale plan", "a newer tick forgets the cells left to it", _stale_plan, 60),
+    Bug("stale plan", "a newer tick forgets the cells left to it", _stale_plan, 90),
     Bug("overlapping user code", "the lane lets two in", _overlapping_user_code, 30),
     Bug("forgotten wake-up", "the lane does not wake the next one", _forgotten_wake, 30),
     Bug("unbounded mailbox", "a mailbox takes more than it may", _unbounded_mailbox, 30),
