@@ -12,6 +12,7 @@ EXTRAS = (
     "narwhals==2.29.0",
     "polars==2.1.0",
     "sqlalchemy==2.1.9",
+    "sqlglot==30.30.0",
 )
 """What the notebooks of these scenarios import; the same for every kernel."""
 ROWS = 30_000_000

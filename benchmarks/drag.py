@@ -41,13 +41,13 @@ STARTING = 60.0
 DISTRIBUTIONS = ("trio", "attrs", "msgspec")
 
 
-def interpreter(kernel: str, *, renew: bool) -> Path:
+def interpreter(kernel: str, *, renew: bool, extras: Sequence[str] = EXTRAS) -> Path:
     """The Python of a kernel's environment; callboard itself comes from this checkout."""
     if kernel != CALLBOARD:
-        return environment([kernel, *EXTRAS], renew=renew)
+        return environment([kernel, *extras], renew=renew)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pins = ROOT / "constraints.txt"
-    return environment([*project["dependencies"], *EXTRAS], constraints=pins, renew=renew)
+    return environment([*project["dependencies"], *extras], constraints=pins, renew=renew)
 
 
 def play(kernel: str, python: Path, scenario: Scenario) -> Result:

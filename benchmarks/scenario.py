@@ -57,7 +57,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -235,6 +235,13 @@ def steady() -> None:
     sys.setswitchinterval(0.0005)
     # Looking for garbage takes tens of milliseconds, and a driver leaves none to speak of.
     gc.disable()
+
+
+class Receiver(Protocol):
+    """Takes the notifications of a kernel."""
+
+    def receive(self, notification: Wire, at: float) -> None:
+        """Take note of one that arrived at a `time.perf_counter` reading."""
 
 
 class Player:

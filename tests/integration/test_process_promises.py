@@ -201,6 +201,47 @@ async def test_while_a_cell_is_busy_requests_are_answered_and_commands_withdrawn
         await kernel.until(settled("execute-cells"))
 
 
+# 6
+
+
+def listing(variable: str) -> Line:
+    return {
+        "type": "storage-list-entries",
+        "requestId": variable,
+        "namespace": variable,
+        "limit": 10,
+        "prefix": "",
+    }
+
+
+def directory(name: str, wait: float = 0.0) -> str:
+    return f"time.sleep({wait})\n{name} = DirFileSystem('/{name}{wait:g}', fs=memory)"
+
+
+async def test_a_request_sees_the_runs_before_it_and_waits_for_no_others() -> None:
+    memory = (
+        "import time\nfrom fsspec.implementations.dirfs import DirFileSystem\n"
+        "from fsspec.implementations.memory import MemoryFileSystem\n"
+        "memory = MemoryFileSystem()\n"
+        "for _name in ('a0', 'a0.5', 'b0'):\n    memory.pipe_file(f'/{_name}/in {_name}', b'')"
+    )
+    async with started(*KERNEL) as kernel:
+        await kernel.execute(memory=memory, a=directory("a"), b=directory("b"))
+        # In one write, so that the requests are there long before the cell has ended.
+        await kernel.send(
+            execute(a=directory("a", 0.5)),
+            listing("a"),
+            listing("b"),
+            execute(a=directory("a", 0) + " or None"),
+        )
+        await finish(kernel)
+    replies = [line for line in kernel.heard if line["op"] == "storage-entries"]
+    assert [[entry["path"] for entry in reply["entries"]] for reply in replies] == [
+        ["in b0"],
+        ["in a0.5"],
+    ]
+
+
 # 4, 5
 
 
