@@ -47,6 +47,7 @@ def whole(said: bytes) -> tuple[int, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(("name", "cuts"), [("stream-cut", BYTES), ("stream-broken", BYTES[::9])])
 def test_a_stream_may_be_cut_at_every_byte(name: str, cuts: range) -> None:
     for cut in cuts:

@@ -16,6 +16,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_the_examples_pass_as_tests_of_somebody_else(tmp_path: Path) -> None:
     assert len(EXAMPLES) == 2
     for number, example in enumerate(EXAMPLES):
