@@ -91,3 +91,25 @@ async def test_a_preview_reads_the_run_that_was_asked_for_before_it() -> None:
         (reply,) = kernel.news().of(DataColumnPreviewNotification)
         assert reply.stats is not None
         assert reply.stats.max == 9
+
+
+async def test_the_built_in_database_is_announced_when_a_cell_changes_its_catalog() -> None:
+    async with open_driver() as kernel:
+        codes = {
+            "m": "import callboard as cb",
+            "t": 'cb.sql("CREATE OR REPLACE TABLE told_of AS SELECT 42 AS answer")',
+        }
+        kernel.post(execute(codes))
+
+        def told(heard: Heard) -> bool:
+            return any(
+                table.name == "told_of"
+                for told in heard.of(DataSourceConnectionsNotification)
+                for connection in told.connections
+                for database in connection.databases
+                for schema in database.schemas
+                for table in schema.tables
+            )
+
+        with trio.fail_after(20):
+            await kernel.until(told)
