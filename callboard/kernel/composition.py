@@ -388,8 +388,8 @@ def _connect(
                 lane=lane if domain.on_cell_thread else None,
             )
         )
-        on_accepted = None if domain.reads is None else _reading(domain.reads, open_reads)
-        observes = domain.reads is not None or (domain.on_cell_thread and domain.conflation is None)
+        on_accepted = None if domain.reads is None else _reading(domain.reads, open_reads, ticks)
+        observes = domain.on_cell_thread and domain.conflation is None
         for command in domain.commands:
             router.register(command, ref, ticks if observes else (), on_accepted=on_accepted)
         for message in domain.internal:
@@ -399,8 +399,16 @@ def _connect(
 def _reading(
     reads: Callable[[Any], Iterable[str]],
     open_reads: Callable[[Envelope[Any], Iterable[str]], object],
-) -> Callable[[Envelope[Any]], object]:
-    return lambda envelope: open_reads(envelope, reads(envelope.message))
+    ticks: Iterable[Mailbox[Any]],
+) -> Callable[[Envelope[Any]], None]:
+    def on_accepted(envelope: Envelope[Any]) -> None:
+        names = tuple(reads(envelope.message))
+        if names:
+            for mailbox in ticks:
+                mailbox.seal()
+            open_reads(envelope, names)
+
+    return on_accepted
 
 
 async def _clear(values: list[object]) -> None:
