@@ -269,11 +269,11 @@ DEMONSTRATED: dict[str, _Disturb] = {
             "cleanup-crash",
             "handler-hang",
             "control-block",
-            "cancel-at-checkpoint",
         ),
         _probes(1),
     ),
     "crash-loop": _probes(8),
+    "cancel-at-checkpoint": _install,  # the probe has no checkpoint
     **dict.fromkeys(_INSTALLERS, _install),
     "mailbox-full": _fill_mailbox,
     "tick-flood": _flood,
