@@ -123,7 +123,7 @@ class Planted:
                 yield "".join(traceback.format_exception(record.exc_info[1]))
         gc.collect()
         for each in gc.get_objects():
-            module = type(each).__module__
+            module = str(type(each).__module__)  # a class may have anything there
             said = module.startswith("callboard.messages.") and type(each) not in CONFIDENTIAL
             if module.startswith("callboard.") and not said and not isinstance(each, type):
                 yield repr(each)

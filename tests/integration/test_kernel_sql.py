@@ -96,6 +96,8 @@ async def test_a_table_in_a_file_stays(notebook: Driver, tmp_path: Path) -> None
     )
     await notebook.do(DeleteCellCommand(CellId("make")))
     await notebook.do(DeleteCellCommand(CellId("attach")))
+    # What looks into the catalog for the page has let go of the file, too.
+    await notebook.kernel.wait_idle()
     with duckdb.connect(str(file)) as con:
         assert con.execute("select n from t").fetchall() == [(1,)]
 

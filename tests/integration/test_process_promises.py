@@ -114,7 +114,9 @@ async def test_under_a_storm_of_sigint_every_command_ends_exactly_once() -> None
     assert tokens == {f"tick-{number}": 1 for number in range(30)}
     assert any(line["op"] == "interrupted" for line in kernel.heard)
     assert output(kernel.heard, "last") == ["alive"]
-    assert [line["seq"] for line in kernel.heard] == list(range(1, len(kernel.heard) + 1))
+    # Increasing, and no more than that: state may be left out for a reader that is behind.
+    numbers = [line["seq"] for line in kernel.heard]
+    assert numbers == sorted(set(numbers))
     assert kernel.stderr == b""
 
 
