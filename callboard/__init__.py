@@ -14,16 +14,20 @@ if TYPE_CHECKING:
     from callboard.authoring.markdown import md
     from callboard.authoring.requests import request
     from callboard.authoring.threads import Thread, current_thread
+    from callboard.caching import cache, lru_cache, persistent_cache
     from callboard.kernel import open_kernel
 
 __all__ = [
     "OutsideCell",
     "StopCell",
     "Thread",
+    "cache",
     "current_thread",
+    "lru_cache",
     "md",
     "open_kernel",
     "output",
+    "persistent_cache",
     "request",
     "stop",
     "ui",
@@ -33,10 +37,13 @@ _HOMES = {
     "OutsideCell": "callboard.authoring.context",
     "StopCell": "callboard.authoring.control",
     "Thread": "callboard.authoring.threads",
+    "cache": "callboard.caching",
     "current_thread": "callboard.authoring.threads",
+    "lru_cache": "callboard.caching",
     "md": "callboard.authoring.markdown",
     "open_kernel": "callboard.kernel",
     "output": "callboard.authoring",
+    "persistent_cache": "callboard.caching",
     "request": "callboard.authoring.requests",
     "stop": "callboard.authoring.control",
 }

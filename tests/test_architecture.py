@@ -25,6 +25,7 @@ SHARED_PORTS = frozenset({"host", "domain", "requests"})
 PURE = (
     "callboard.messages",
     "callboard.authoring",
+    "callboard.caching",
     "callboard.ui",
     "callboard.percent",
     "callboard.actors.notebook.analysis",
@@ -109,6 +110,8 @@ RULES = (
     keeps_to("callboard.runtime"),
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),
+    avoids("callboard.caching", "trio", "callboard.runtime", "callboard.actors"),
+    avoids("callboard.caching", "callboard.messages", when_loaded=True),
     avoids("callboard.ui", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.ui", "callboard.messages", when_loaded=True),
     Rule(

@@ -70,6 +70,7 @@ class Book:
             request_of=lambda: self.request,
             initial_values=self.initial_values,
             prefix=cell_id,
+            graph_of=lambda: self.state.graph,
         )
         self.scopes[cell_id] = scope
         return scope

@@ -1,0 +1,295 @@
+"""Cached ``with`` blocks: what they need, what they bind, and leaving out their bodies."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from types import CodeType, FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import attrs
+
+from callboard.caching.codes import read_code, reads_and_stores
+from callboard.caching.functions import CachedFunction, save
+from callboard.caching.keys import KeyMaker, Kind, strongest, text_of
+from callboard.caching.registry import CacheInfo, Slot, current_caches, maxsize_of
+from callboard.caching.skipping import BodySkip, BodySkipped
+from callboard.caching.store import Entry, MemoryStore
+
+if TYPE_CHECKING:
+    from callboard.authoring.context import CellContext
+    from callboard.caching.settings import Settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class BlockError(RuntimeError):
+    """A ``with`` block that cannot be cached where or as it stands: the notebook author's fault."""
+
+
+@attrs.frozen
+class _Body:
+    """The body of one ``with`` statement, as in its source."""
+
+    digest: bytes
+    needs: tuple[str, ...]
+    binds: frozenset[str]
+    target: str | None
+    """The name behind ``as``."""
+    names: frozenset[str]
+    """All names in the compiled code around it."""
+
+
+_KEPT = 512
+_bodies: OrderedDict[tuple[int, int], tuple[CodeType, _Body]] = OrderedDict()
+_lock = threading.Lock()
+
+
+class Block:
+    """One use of a cache as a ``with`` statement: the variables the block binds are kept.
+
+    If they are known the body is left out, with all it would do, and they are bound to what they were. Cell thread.
+    """
+
+    misses = 0
+    """A block counts none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.hit = False
+        """Whether the body was left out."""
+        self.last_hash: str | None = None
+        """The key: a prefix that says what it goes by, and a hash."""
+        self._slot: Slot | None = None
+        self._skip: BodySkip | None = None
+        self._started = 0.0
+        self._places: dict[str, str] = {}
+        self._namespace: dict[str, Any] = {}
+        self._binds: frozenset[str] = frozenset()
+
+    def enter(self, frame: FrameType) -> None:
+        """Begin the statement whose code runs in a frame.
+
+        Raises:
+            BlockError: it is not at the top level of a cell or script, or has no source.
+            Unkeyable: a value that it needs cannot be told from others.
+        """
+        namespace = self._namespace = frame.f_globals
+        if frame.f_locals is not namespace:
+            raise BlockError(
+                f"with {self._settings.what}(): a cached block has to be at the top level of a cell, not inside of "
+                f"{frame.f_code.co_name}; there, decorate a function instead"
+            )
+        body = _body_of(frame)
+        self._binds = body.binds
+        caches, context = current_caches()
+        self._places = {name: _place(name, body, context) for name in (*body.needs, *body.binds)}
+        maker = KeyMaker(context, pin_modules=self._settings.pin_modules)
+        name = self._settings.name or ""
+        if self._settings.persistent and not name:
+            raise BlockError(
+                f"with {self._settings.what}(...): a block needs a name to be saved under"
+            )
+        self._slot = caches.slot(
+            self,
+            frame.f_code.co_filename,
+            ("with", name, self._settings.identity(name, namespace), body.digest),
+            lambda: self._settings.make_store(name, namespace),
+            context,
+            of_block=True,
+        )
+        store = self._slot.store
+        if isinstance(store, MemoryStore) and store.maxsize != self._settings.maxsize:
+            store.resize(self._settings.maxsize)
+        key = self.last_hash = self._key(body, maker)
+        started = time.perf_counter()
+        entry = store.get(key, body.binds, namespace)
+        self.hit = entry is not None
+        if entry is None:
+            self._started = time.perf_counter()
+            return
+        for each, value in entry.values.items():
+            namespace[self._places[each]] = value
+        for each in entry.absent:
+            namespace.pop(self._places[each], None)
+        self._slot.hit(entry.seconds - (time.perf_counter() - started))
+        if body.target is not None:
+            namespace[_place(body.target, body, context)] = self
+        self._skip = BodySkip(frame)
+
+    def start(self) -> None:
+        """Leave the body out, if it is to be: the last thing before ``__enter__`` returns."""
+        if self._skip is not None:
+            self._skip.start()
+
+    def exit(self, error: BaseException | None) -> bool:
+        """End the statement; returns whether the exception is ours and is over with it."""
+        skip, self._skip = self._skip, None
+        if skip is not None:
+            skip.stop()
+            return isinstance(error, BodySkipped)
+        if error is None:
+            self._keep(time.perf_counter() - self._started)
+        return False
+
+    def _keep(self, seconds: float) -> None:
+        assert self._slot is not None
+        assert self.last_hash is not None
+        namespace = self._namespace
+        binds = [name for name in self._places if name in self._binds]
+        values = {
+            name: namespace[self._places[name]] for name in binds if self._places[name] in namespace
+        }
+        absent = tuple(name for name in binds if name not in values)
+        # Classes and functions that the block itself makes would not be there when it is left out.
+        made = {self._places[each] for each in values}
+        before = {name: value for name, value in namespace.items() if name not in made}
+        entry = Entry(self.last_hash, values, absent, seconds)
+        save(self._slot.store, entry, before, f"the block {self._settings.name or ''!r}")
+
+    def _key(self, body: _Body, maker: KeyMaker) -> str:
+        hasher, kinds = maker.hasher()
+        values: list[tuple[str, bytes]] = []
+        for name in body.needs:
+            place = self._places[name]
+            if place in self._namespace:
+                values.append(
+                    (name, hasher.of_global(place, self._namespace[place], self._namespace))
+                )
+        kind = strongest(kinds, Kind.CONTENT if values else Kind.PURE)
+        return text_of(kind, hasher.combine("block", body.digest, values))
+
+    def cache_info(self) -> CacheInfo:
+        """Return what the cache did; a block counts no misses."""
+        slot = self._slot
+        if slot is None:
+            return CacheInfo(0, 0, self._settings.maxsize, 0, 0.0)
+        return CacheInfo(slot.hits, 0, maxsize_of(slot.store), len(slot.store), slot.time_saved)
+
+    def cache_clear(self) -> None:
+        """Forget what was kept; what was counted stays."""
+        if self._slot is not None:
+            self._slot.store.clear()
+
+
+def _place(name: str, body: _Body, context: CellContext | None) -> str:
+    """The name in the namespace of a name in the source: a kernel gives private ones of a cell a prefix."""
+    global_name = getattr(context, "global_name", None)
+    if global_name is None:
+        return name
+    mangled: str = global_name(name)
+    return mangled if mangled in body.names else name
+
+
+def _body_of(frame: FrameType) -> _Body:
+    code = frame.f_code
+    key = (id(code), frame.f_lasti)
+    with _lock:
+        known = _bodies.get(key)
+        if known is not None and known[0] is code:
+            return known[1]
+    body = _read_body(frame)
+    with _lock:
+        _bodies[key] = (code, body)
+        while len(_bodies) > _KEPT:
+            _bodies.popitem(last=False)
+    return body
+
+
+def _read_body(frame: FrameType) -> _Body:
+    code = frame.f_code
+    filename = code.co_filename
+    source = "".join(linecache.getlines(filename, frame.f_globals))
+    if not source:
+        raise BlockError("a cached block needs its source, and Python has none for this code")
+    tree = ast.parse(source)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    if os.path.isfile(filename):
+        compiled = compile(tree, filename, "exec", flags, dont_inherit=True)
+        if compiled.co_code != code.co_code:
+            raise BlockError(f"{filename} has changed since this code was loaded")
+    statement, item = _statement_at(frame, tree)
+    target = item.optional_vars
+    if target is not None and not isinstance(target, ast.Name):
+        raise BlockError("with cb.cache() as ...: a cached block can be bound to a plain name only")
+    try:
+        module = ast.Module(statement.body, [])
+        body = compile(module, filename, "exec", flags, dont_inherit=True)
+    except SyntaxError as error:
+        raise BlockError(f"a cached block has to stand by itself: {error.msg}") from None
+    needs, binds = reads_and_stores(body)
+    return _Body(
+        read_code(body).digest,
+        tuple(sorted(needs)),
+        frozenset(binds),
+        None if target is None else target.id,
+        frozenset(_all_names(code)),
+    )
+
+
+def _statement_at(frame: FrameType, tree: ast.Module) -> tuple[ast.With, ast.withitem]:
+    """The ``with`` statement that a frame is entering."""
+    line = frame.f_lineno
+    found = [
+        (node, item)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With)
+        for item in node.items
+        if item.context_expr.lineno <= line <= (item.context_expr.end_lineno or 0)
+    ]
+    if len(found) > 1:
+        column = list(frame.f_code.co_positions())[frame.f_lasti // 2][2]
+        if column is not None:
+            narrowed = [
+                (node, item)
+                for node, item in found
+                if (item.context_expr.lineno, item.context_expr.col_offset) == (line, column)
+            ]
+            found = narrowed or found
+    if len(found) != 1:
+        raise BlockError(
+            "a cached block has to be a with statement of its own line, entered by nothing else"
+        )
+    return found[0]
+
+
+def _all_names(code: CodeType) -> set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names |= _all_names(constant)
+    return names
+
+
+class Cache:
+    """A cache that is yet to be put to use: as the decorator of functions, or in a ``with`` statement."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._blocks: list[Block] = []
+
+    def __call__(self, function: Callable[P, R]) -> CachedFunction[P, R]:
+        """Cache a function."""
+        return CachedFunction(function, self._settings)
+
+    def __enter__(self) -> Block:
+        block = Block(self._settings)
+        block.enter(sys._getframe(1))
+        self._blocks.append(block)
+        block.start()
+        return block
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        return self._blocks.pop().exit(error)
