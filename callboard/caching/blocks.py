@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dis
 import linecache
 import os
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -235,29 +237,36 @@ def _read_body(frame: FrameType) -> _Body:
 
 
 def _statement_at(frame: FrameType, tree: ast.Module) -> tuple[ast.With, ast.withitem]:
-    """The ``with`` statement that a frame is entering."""
-    line = frame.f_lineno
-    found = [
-        (node, item)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.With)
-        for item in node.items
-        if item.context_expr.lineno <= line <= (item.context_expr.end_lineno or 0)
-    ]
-    if len(found) > 1:
-        column = list(frame.f_code.co_positions())[frame.f_lasti // 2][2]
-        if column is not None:
-            narrowed = [
-                (node, item)
-                for node, item in found
-                if (item.context_expr.lineno, item.context_expr.col_offset) == (line, column)
+    """The ``with`` statement that a frame is entering, and which of its items."""
+    code = frame.f_code
+    here = _position(code, frame.f_lasti)
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.With)]
+    for node in statements:
+        for item in node.items:
+            if _span(item.context_expr) == here:  # from 3.13 on
+                return node, item
+        if _span(node) == here:
+            entries = [
+                one.offset
+                for one in dis.get_instructions(code)
+                if one.opname == "BEFORE_WITH" and _position(code, one.offset) == here
             ]
-            found = narrowed or found
+            # Of a statement that is compiled twice, such as in a finally, the items come twice too.
+            return node, node.items[entries.index(frame.f_lasti) % len(node.items)]
+    # Without columns, as Python can be told to be.
+    line = frame.f_lineno
+    found = [(node, item) for node in statements for item in node.items if node.lineno == line]
     if len(found) != 1:
-        raise BlockError(
-            "a cached block has to be a with statement of its own line, entered by nothing else"
-        )
+        raise BlockError("a cached block has to be a with statement on a line of its own")
     return found[0]
+
+
+def _position(code: CodeType, offset: int) -> tuple[int | None, ...]:
+    return next(islice(code.co_positions(), offset // 2, None))
+
+
+def _span(node: ast.With | ast.expr) -> tuple[int | None, ...]:
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
 
 
 def _all_names(code: CodeType) -> set[str]:

@@ -20,6 +20,8 @@ _LAYOUT = frozenset({"NOP", "CACHE", "EXTENDED_ARG", "RESUME"})
 _LOADS = frozenset({"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS", "LOAD_CLASSDEREF"})
 _STORES = frozenset({"STORE_NAME", "STORE_GLOBAL"})
 _DELETES = frozenset({"DELETE_NAME", "DELETE_GLOBAL"})
+_BOOKKEEPING = frozenset({"__annotations__", "__conditional_annotations__"})
+"""Names that code reads in order to write to what they hold."""
 _JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
 _NAMED = frozenset(dis.hasname)
 _CONSTANT = frozenset(dis.hasconst)
@@ -73,7 +75,7 @@ def read_code(code: CodeType, rename: Rename = as_it_is) -> Reading:
             return known[1]
     reads: set[str] = set()
     stores: set[str] = set()
-    digest = _digest(code, rename, reads, stores, top=True)
+    digest = _digest(code, rename, reads, stores, top=code.co_name == "<module>")
     reading = Reading(digest, tuple(sorted(reads)), frozenset(stores))
     with _lock:
         # The code object is kept too, or another one might get its id.
@@ -161,7 +163,7 @@ def reads_and_stores(code: CodeType) -> tuple[set[str], set[str]]:
             if straight and one.argval not in needed:
                 certain.add(one.argval)
         elif one.opname in _LOADS:
-            if one.argval not in certain:
+            if one.argval not in certain and one.argval not in _BOOKKEEPING:
                 needed.add(one.argval)
         elif one.opname in _DELETES:
             stores.add(one.argval)
@@ -207,7 +209,8 @@ def _digest(
             # What else the argument says, such as whether a method is looked up, is in its low bits.
             parts.append((one.arg or 0) - _name_bits(one.arg, one.argval, code))
             if opname in _LOADS:
-                reads.add(one.argval)
+                if one.argval not in _BOOKKEEPING:
+                    reads.add(one.argval)
             # The body of a class binds its attributes, not global names.
             elif opname == "STORE_GLOBAL" or (opname == "STORE_NAME" and top):
                 stores.add(one.argval)

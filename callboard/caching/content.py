@@ -14,7 +14,8 @@ from typing import Any
 from callboard.caching.bulk import bulk_digest
 from callboard.caching.codes import Rename, as_it_is, read_code
 
-_LEAVES = frozenset({int, float, str, bytes, bool, complex, type(None)})
+LEAVES = frozenset({int, float, str, bytes, bool, complex, type(None)})
+"""Types whose values ``marshal`` tells apart exactly."""
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 _DEEP = 100
 """How far containers may be nested to be taken as a whole; what is deeper, or holds itself, is taken apart."""
@@ -31,14 +32,15 @@ class Unkeyable(TypeError):
     """
 
 
-def is_plain(value: object) -> bool:
+def is_plain(value: object) -> bool | None:
     """Whether a value consists of nothing but builtin numbers, texts, bytes, None and containers of these.
 
     Such a value can be written down by ``marshal`` as a whole. Exact types only: subclasses may behave differently,
-    and ``marshal`` would take anything with a buffer for bytes.
+    and ``marshal`` would take anything with a buffer for bytes. None says that it is plain as far as one has looked,
+    but holds the same containers so often that to write it down might never end.
     """
     kind = type(value)
-    if kind in _LEAVES:
+    if kind in LEAVES:
         return True
     if kind not in _CONTAINERS:
         return False
@@ -55,7 +57,7 @@ def is_plain(value: object) -> bool:
                 chain.from_iterable(map(dict.values, dicts)),
             )
 
-        kinds = set(map(type, inside())) - _LEAVES
+        kinds = set(map(type, inside())) - LEAVES
         if not kinds:
             return True
         if not kinds <= _CONTAINERS:
@@ -63,8 +65,8 @@ def is_plain(value: object) -> bool:
         level = [each for each in inside() if type(each) in _CONTAINERS]
         met += len(level)
         if met > _MANY and len(set(map(id, level))) * 2 < len(level):
-            return False
-    return False
+            return None
+    return None
 
 
 class Hasher:
@@ -89,6 +91,7 @@ class Hasher:
         self._known: dict[int, bytes] = {}
         self._kept: list[object] = []
         self._cycles = 0
+        self._apart = False
 
     def digest(self, value: Any) -> bytes:
         """Return the digest of a value.
@@ -96,8 +99,11 @@ class Hasher:
         Raises:
             Unkeyable: there is no telling what it consists of.
         """
-        if is_plain(value):
-            return hashlib.sha256(marshal.dumps(value, 2)).digest()
+        if type(value) in LEAVES or not self._apart:
+            plain = is_plain(value)
+            if plain:
+                return hashlib.sha256(marshal.dumps(value, 2)).digest()
+            self._apart = plain is None
         place = id(value)
         known = self._known.get(place)
         if known is not None:
@@ -105,12 +111,12 @@ class Hasher:
         if place in self._active:
             self._cycles += 1
             return self.combine("cycle", len(self._active) - self._active[place])
-        if len(self._active) > 400:
-            raise Unkeyable(f"{_described(value)} is nested too deeply for a cache key")
         self._active[place] = len(self._active)
         cycles = self._cycles
         try:
             made = handler_of(type(value))(self, value)
+        except RecursionError:
+            raise Unkeyable(f"{_described(value)} is nested too deeply for a cache key") from None
         finally:
             del self._active[place]
         if cycles == self._cycles:

@@ -55,7 +55,7 @@ class Environment:
     still is what it was. Values that can change in place, the *leaves*, count with their content each time.
     """
 
-    __slots__ = ("_base", "_bindings", "_codes", "leaves")
+    __slots__ = ("_bindings", "_codes", "base", "leaves")
 
     def __init__(
         self, function: types.FunctionType, hasher: Hasher, *, with_defaults: bool = False
@@ -85,7 +85,8 @@ class Environment:
             for name, cell in zip(each.__code__.co_freevars, each.__closure__ or (), strict=True):
                 parts.append(name)
                 parts.append(self._note(name, _content(cell), cell, hasher, numbers, queue))
-        self._base = hasher.combine("function", parts)
+        self.base = hasher.combine("function", parts)
+        """The digest of all but the leaves."""
 
     def _note(
         self,
@@ -135,7 +136,7 @@ class Environment:
             Unkeyable: a value that the function refers to cannot be told from others.
         """
         if not self.leaves:
-            return self._base
+            return self.base
         found: list[bytes] = []
         for place, name in self.leaves:
             if isinstance(place, dict):
@@ -145,7 +146,7 @@ class Environment:
             else:
                 value = _content(place)
                 found.append(b"" if value is _MISSING else _of_cell(hasher, name, value))
-        return hasher.combine("environment", self._base, found)
+        return hasher.combine("environment", self.base, found)
 
 
 def _of_cell(hasher: Hasher, name: str, value: object) -> bytes:

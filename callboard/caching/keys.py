@@ -12,7 +12,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from callboard.caching.codes import as_it_is, binds_once, read_source
-from callboard.caching.content import Hasher, Unkeyable, is_plain
+from callboard.caching.content import LEAVES, Hasher, Unkeyable, is_plain
 from callboard.caching.environment import Environment
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class CallKeys:
         self._signature = inspect.signature(function, follow_wrapped=False)
         self._simple = _simple_parameters(self._signature)
         self._kind = Kind.CONTENT if self._signature.parameters else Kind.PURE
+        self._prefix = self._kind.value
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Return the key of a call.
@@ -146,15 +147,15 @@ class CallKeys:
         if environment is None or not environment.is_current():
             hasher, kinds = self._maker.hasher()
             environment = self._environment = Environment(self.function, hasher)
-        if environment.leaves or not is_plain(values):
+        if environment.leaves or not (all(map(_is_leaf, map(type, values))) or is_plain(values)):
             if hasher is None:
                 hasher, kinds = self._maker.hasher()
             arguments = self._arguments(values, hasher)
             code = environment.digest(hasher)
             kind = Kind.CONTENT if environment.leaves else self._kind
             return text_of(strongest(kinds, kind), hasher.combine("call", code, arguments))
-        code = environment.digest(_NOBODY)
-        return text_of(self._kind, hashlib.sha256(code + marshal.dumps(values, 2)).digest())
+        written = marshal.dumps(values, 2)
+        return self._prefix + hashlib.sha256(environment.base + written).hexdigest()[:_LENGTH]
 
     def _arguments(self, values: tuple[Any, ...], hasher: Hasher) -> list[bytes]:
         found: list[bytes] = []
@@ -205,7 +206,7 @@ class CallKeys:
         return tuple(bound.arguments.values())
 
 
-_NOBODY = Hasher()
+_is_leaf = LEAVES.__contains__
 
 
 def _simple_parameters(signature: inspect.Signature) -> tuple[str, ...] | None:

@@ -23,6 +23,7 @@ _MACHINERY = frozenset(
         "__annotate_func__",
         "__annotations_cache__",
         "__firstlineno__",
+        "__slotnames__",
         "__static_attributes__",
         "__abstractmethods__",
         "_abc_impl",

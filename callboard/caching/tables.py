@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from callboard.caching.bulk import bulk_digest
@@ -118,28 +120,50 @@ def _polars_series(hasher: Hasher, series: Any) -> bytes:
 
 
 def _polars_column(hasher: Hasher, series: Any) -> bytes:
-    dtype = series.dtype
-    kind = repr(dtype)
-    if dtype.is_numeric() and not dtype.is_decimal() and "numpy" in sys.modules:
-        if not series.null_count():
-            return hasher.combine(series.name, kind, hasher.digest(series.rechunk().to_numpy()))
-    elif kind == "Object":
-        return hasher.combine(series.name, kind, hasher.digest(series.to_list()))
-    elif kind.startswith("Categorical"):
-        # Its numbers depend on what else the process has seen.
-        polars: Any = sys.modules["polars"]
-        return hasher.combine(kind, _polars_column(hasher, series.cast(polars.String)))
-    return hasher.combine(series.name, kind, len(series), bulk_digest(_polars_ipc(series)))
-
-
-def _polars_ipc(series: Any) -> memoryview:
-    polars: Any = sys.modules["polars"]
-    frame = series.rechunk().to_frame()
-    data = frame.write_ipc(
-        None, compression="uncompressed", compat_level=polars.CompatLevel.oldest()
+    return hasher.combine(
+        series.name, repr(series.dtype), len(series), _polars_values(hasher, series)
     )
-    view: memoryview = data.getbuffer()
-    return view
+
+
+def _polars_values(hasher: Hasher, series: Any) -> list[bytes]:
+    """The values, in a form that is the same for the same values; nothing of what lies where a value is missing."""
+    polars: Any = sys.modules["polars"]
+    dtype = series.dtype
+    found: list[bytes] = []
+    if dtype == polars.Object:
+        return [hasher.digest(series.to_list())]
+    if series.null_count():
+        found += _polars_values(hasher, series.is_null())
+        series = series.drop_nulls()
+    if dtype == polars.Null:
+        return found
+    if dtype == polars.Struct:
+        fields = series.struct.unnest().get_columns()
+        return [*found, *(_polars_column(hasher, field) for field in fields)]
+    if dtype == polars.List or dtype == polars.Array:
+        lists = series.arr.to_list() if dtype == polars.Array else series
+        lengths = lists.list.len()
+        inner = lists.filter(lengths > 0).explode()
+        return [*found, *_polars_values(hasher, lengths), *_polars_values(hasher, inner)]
+    if dtype == polars.Boolean:
+        series = series.cast(polars.UInt8)
+    elif dtype.is_temporal():
+        series = series.to_physical()
+    elif not dtype.is_numeric() or dtype.is_decimal():
+        # As text: the numbers behind categories depend on what else the process has seen.
+        text = series.bin.encode("hex") if dtype == polars.Binary else series.cast(polars.String)
+        found += _polars_values(hasher, text.str.len_bytes())
+        return [*found, bulk_digest(memoryview((text.str.join("").item() or "").encode()))]
+    return [
+        *found,
+        hasher.digest(series.rechunk().to_numpy() if _has_numpy() else series.to_list()),
+    ]
+
+
+@cache
+def _has_numpy() -> bool:
+    """Whether numpy is installed, which polars then loads to hand its buffers out; loaded or not must not matter."""
+    return find_spec("numpy") is not None
 
 
 def _arrow_table(hasher: Hasher, table: Any) -> bytes:
@@ -163,12 +187,18 @@ def _arrow_column(hasher: Hasher, column: Any) -> bytes:
             return hasher.combine("chunks", [_arrow_column(hasher, one) for one in column.chunks])
     pyarrow: Any = sys.modules["pyarrow"]
     kind, start, size = column.type, column.offset, len(column)
+    missing = b""
+    if column.null_count and (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
+        # What lies where nothing is is anything.
+        missing = _arrow_column(hasher, column.is_null())
+        column = column.fill_null(0)
+        start = column.offset
     if not column.null_count and size:
         buffers = column.buffers()
         if pyarrow.types.is_primitive(kind) and kind.bit_width % 8 == 0:
             width = kind.bit_width // 8
             data = memoryview(buffers[1])[start * width : (start + size) * width]
-            return hasher.combine("values", size, bulk_digest(data))
+            return hasher.combine("values", size, bulk_digest(data), missing)
         wide = pyarrow.types.is_large_string(kind) or pyarrow.types.is_large_binary(kind)
         if wide or pyarrow.types.is_string(kind) or pyarrow.types.is_binary(kind):
             ends = memoryview(buffers[1])[start * (8 if wide else 4) :].cast("q" if wide else "i")
