@@ -41,7 +41,7 @@ from benchmarks.harness import Spread, arguments, machine, preamble, table, writ
 MARIMO = "marimo==0.23.7"
 LIBRARIES = ("joblib", "numpy", "pandas", "polars", "pyarrow", "attrs")
 MINE = "callboard"
-TURN = 0.02
+TURN = 0.05
 """Seconds that one turn of a contestant takes, at least."""
 
 NOTEBOOK = """

@@ -103,7 +103,7 @@ class Block:
             self,
             frame.f_code.co_filename,
             ("with", name, self._settings.identity(name, namespace), body.digest),
-            lambda: self._settings.make_store(name, namespace),
+            lambda: self._settings.make_store(name, namespace, caches.files),
             context,
             of_block=True,
         )

@@ -64,7 +64,7 @@ class CachedFunction(Generic[P, R]):
             self,
             inner.__code__.co_filename,
             identity,
-            lambda: settings.make_store(name, self._namespace),
+            lambda: settings.make_store(name, self._namespace, caches.files),
             context,
         )
         store = self._slot.store
@@ -115,7 +115,10 @@ class CachedFunction(Generic[P, R]):
         return entry
 
     def _compute(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry:
-        self.misses += 1
+        entry = self._lookup(key)
+        if entry is not None:
+            return entry  # another thread was done with it just now
+        self._slot.missed(self)
         function: Callable[..., Any] = self.__wrapped__
         started = time.perf_counter()
         result = function(*args, **kwargs)
@@ -124,7 +127,7 @@ class CachedFunction(Generic[P, R]):
     async def _compute_async(
         self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Entry:
-        self.misses += 1
+        self._slot.missed(self)
         function: Callable[..., Coroutine[Any, Any, Any]] = self.__wrapped__  # type: ignore[assignment]
         started = time.perf_counter()
         result = await function(*args, **kwargs)

@@ -7,12 +7,12 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import attrs
 
 from callboard.authoring.context import CellContext, current_context
-from callboard.caching.files import FileStore
+from callboard.caching.files import FileOps, FileStore, RealFileOps
 from callboard.caching.store import MemoryStore, Store, TieredStore
 
 _KEPT = 64
@@ -40,9 +40,15 @@ class Slot:
         self.hits = 0
         self.time_saved = 0.0
         self.generation = 0
-        self.users: weakref.WeakSet[User] = weakref.WeakSet()
-        self.of_block = False
+        self.users: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.lasting = False
+        """Whether it is of a block of a script, which may come to it again at any time."""
         self._lock = threading.Lock()
+
+    def missed(self, user: User) -> None:
+        """Count a miss of a function."""
+        with self._lock:
+            user.misses += 1
 
     def hit(self, saved: float) -> None:
         """Count a hit that saved some seconds."""
@@ -75,6 +81,8 @@ class Caches:
     """The caches of one kernel. Any thread."""
 
     def __init__(self) -> None:
+        self.files: FileOps = RealFileOps()
+        """What file stores that are made from now on ask of the file system; for tests of what becomes of faults."""
         self._lock = threading.RLock()
         self._slots: OrderedDict[Hashable, Slot] = OrderedDict()
         self._users: weakref.WeakSet[User] = weakref.WeakSet()
@@ -101,12 +109,15 @@ class Caches:
             slot = self._slots.get(key)
             if slot is None:
                 slot = self._slots[key] = Slot(make_store())
-                slot.of_block = of_block
+                slot.lasting = of_block and context is None
             slot.generation = generation
             self._slots.move_to_end(key)
             slot.users.add(user)
+            if of_block and context is not None:
+                # A block is over in no time; its cell may come to it again for as long as it is there.
+                slot.users.add(context)
             self._users.add(user)
-            orphans = [one for one in self._slots if not self._slots[one].users]
+            orphans = [one for one, each in self._slots.items() if not each.users]
             for one in orphans[: max(0, len(orphans) - _KEPT)]:
                 gone.append(self._slots.pop(one))
         return slot
@@ -134,7 +145,7 @@ class Caches:
         """Sum up what the caches did, and look at their files; takes as long as the disk does."""
         slots, users = self._all()
         # What nobody can use any more is kept in case, but is no cache.
-        live = [slot for slot in slots if slot.users or slot.of_block]
+        live = [slot for slot in slots if slot.users or slot.lasting]
         files = self._file_stores(slots)
         roots = {store.root: store for store in files}
         sizes = {path: size for store in files for path, size in store.removable()}

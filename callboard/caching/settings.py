@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from callboard.caching.files import FileStore, default_folder
+from callboard.caching.files import FileOps, FileStore, default_folder
 from callboard.caching.store import MemoryStore, Store
 
 
@@ -27,7 +27,7 @@ class Settings:
     given: object = None
     """What the author gave for a store: it tells stores apart."""
 
-    def make_store(self, name: str, namespace: dict[str, Any]) -> Store:
+    def make_store(self, name: str, namespace: dict[str, Any], files: FileOps) -> Store:
         """Make the store of one cache of this name, for a notebook."""
         if not self.persistent:
             return MemoryStore(self.maxsize)
@@ -35,7 +35,7 @@ class Settings:
             return self.store(name)
         if self.store is not None:
             return self.store
-        return FileStore(self._folder(namespace), name, self.method)
+        return FileStore(self._folder(namespace), name, self.method, files)
 
     def identity(self, name: str, namespace: dict[str, Any]) -> Hashable:
         """Return what makes a store another one."""

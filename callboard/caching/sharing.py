@@ -41,26 +41,34 @@ class Threads:
         """Return the entry, and whether it was computed here; raises what ``compute`` does, for its caller alone."""
         while True:
             mine = _Flight()
-            with self._lock:
-                flight = self._flights.setdefault(key, mine)
-            if flight is not mine:
-                if _depth.value:
-                    return compute(), True
-                while not flight.landed.wait(_SLICE):
-                    pass
-                if flight.entry is not None:
-                    return flight.entry, False
-                continue
             try:
-                _depth.value += 1
-                mine.entry = entry = compute()
-            finally:
-                _depth.value -= 1
+                # Inside, as an interrupt may land anywhere.
                 with self._lock:
-                    if self._flights.get(key) is mine:
-                        del self._flights[key]
+                    flight = self._flights.setdefault(key, mine)
+                if flight is mine or _depth.value:
+                    return self._compute(mine, compute), True
+            finally:
                 mine.landed.set()
-            return entry, True
+                self._drop(key, mine)
+            while not flight.landed.wait(_SLICE):
+                pass
+            if flight.entry is not None:
+                return flight.entry, False
+            self._drop(key, flight)
+
+    @staticmethod
+    def _compute(flight: _Flight, compute: Callable[[], Entry]) -> Entry:
+        _depth.value += 1
+        try:
+            flight.entry = compute()
+        finally:
+            _depth.value -= 1
+        return flight.entry
+
+    def _drop(self, key: str, flight: _Flight) -> None:
+        with self._lock:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
 
 
 _computing: ContextVar[frozenset[tuple[int, str]]] = ContextVar(
@@ -102,9 +110,10 @@ class Tasks:
                 if entry is not None:
                     return entry, False
                 continue
-            flight = flights[key] = loop.create_future()
+            flight = loop.create_future()
             token = _computing.set(_computing.get() | {mark})
             try:
+                flights[key] = flight
                 entry = await compute()
                 flight.set_result(entry)
                 return entry, True
@@ -114,6 +123,7 @@ class Tasks:
                 raise
             finally:
                 _computing.reset(token)
-                del flights[key]
+                if flights.get(key) is flight:
+                    del flights[key]
                 if not flight.done():
                     flight.set_result(None)

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from callboard.caching.bulk import bulk_digest
+from callboard.caching.bulk import PIECE, bulk_digest, digest_in_pieces
 
 if TYPE_CHECKING:
     from callboard.caching.content import Handler, Hasher
@@ -25,7 +25,21 @@ def _array(hasher: Hasher, array: Any) -> bytes:
         return hasher.combine("ndarray", kind, array.shape, hasher.digest(array.tolist()))
     if not array.size or not dtype.itemsize:
         return hasher.combine("ndarray", kind, array.shape)
-    return hasher.combine("ndarray", kind, array.shape, bulk_digest(_bytes_of(array)))
+    return hasher.combine("ndarray", kind, array.shape, _digest_of(array))
+
+
+def _digest_of(array: Any) -> bytes:
+    row = array.nbytes // array.shape[0] if array.shape else array.nbytes
+    if array.flags.c_contiguous or row * 8 > PIECE:
+        return bulk_digest(_bytes_of(array))
+
+    def piece(start: int, stop: int) -> memoryview:
+        """Bring a few rows into order at a time, while they are in the processor's cache."""
+        first = start // row
+        data = _bytes_of(array[first : -(-stop // row)])
+        return data[start - first * row : stop - first * row]
+
+    return digest_in_pieces(array.nbytes, piece)
 
 
 def _bytes_of(array: Any) -> memoryview:

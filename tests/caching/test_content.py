@@ -281,7 +281,7 @@ def test_digests_are_the_same_in_processes_with_other_hash_seeds() -> None:
 @given(st.binary(min_size=1, max_size=64), st.integers(0, 63), st.integers(1, 255))
 @settings(max_examples=8, deadline=None)
 def test_every_byte_of_large_data_counts(unit: bytes, place: int, change: int) -> None:
-    data = bytearray(unit * (6 * bulk._PIECE // len(unit)))
+    data = bytearray(unit * (6 * bulk.PIECE // len(unit)))
     before = bulk.bulk_digest(memoryview(data))
     assert bulk.bulk_digest(memoryview(bytes(data))) == before
     data[place * len(data) // 64] = (data[place * len(data) // 64] + change) % 256
@@ -289,7 +289,7 @@ def test_every_byte_of_large_data_counts(unit: bytes, place: int, change: int) -
 
 
 def test_the_number_of_threads_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = memoryview(os.urandom(5 * bulk._PIECE + 3))
+    data = memoryview(os.urandom(5 * bulk.PIECE + 3))
     digests = set()
     for processors in (1, 2, 8):
         monkeypatch.setattr(bulk, "_processors", lambda count=processors: count)

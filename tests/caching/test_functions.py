@@ -289,26 +289,32 @@ class Quiet(threading.Event):
 
 def test_threads_that_compute_wait_for_none_so_none_is_stuck() -> None:
     both = Barrier(2)
+    inner = Inner()
 
     @cb.cache
-    def work(x: int, depth: int) -> int:
-        if depth:
-            both.wait(10)
-            # Each asks for what the other one is computing.
-            return work(1 - x, depth - 1) + 1
-        return 0
-
-    @cb.cache
-    def cross(x: int) -> int:
+    def work(x: int) -> int:
+        if inner.value:
+            return 0
         both.wait(10)
-        return work(x, 0)
+        # Each asks for what the other one is computing.
+        inner.value = True
+        return work(1 - x) + 1
 
-    threads = [threading.Thread(target=work, args=(x, 1)) for x in (0, 1)]
+    threads = [threading.Thread(target=work, args=(x,), daemon=True) for x in (0, 1)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
     assert not any(thread.is_alive() for thread in threads)
+
+
+class Inner(threading.local):
+    """Whether a thread has come to the inner call; no input."""
+
+    value = False
+
+    def __cache_key__(self) -> object:
+        return None
 
 
 class Barrier(threading.Barrier):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from callboard.caching import Caches, caches_of
+from callboard.caching import Caches, RealFileOps, caches_of
 from callboard.messages.commands import (
     DeleteCellCommand,
     ExecuteScratchpadCommand,
@@ -233,6 +234,36 @@ async def test_what_a_changed_or_deleted_cell_cached_is_let_go_of(notebook: Driv
     heard = await notebook.run(c="print(sorted(each.n for each in live))")
     # That of the run before is kept, as an edit may be taken back.
     assert printed(heard, "c") == ["[3, 4]"]
+
+
+async def test_unnamed_blocks_of_any_number_are_kept_while_their_cell_is_there(
+    notebook: Driver,
+) -> None:
+    blocks = "".join(f"with cb.cache():\n    print({n})\n    v{n} = {n}\n" for n in range(150))
+    heard = await notebook.run(a=blocks)
+    assert len(printed(heard, "a")) == 150
+    heard = await notebook.run(a=blocks + "#")
+    assert printed(heard, "a") == []
+    assert caches(notebook).totals().hits == 150
+    await notebook.do(DeleteCellCommand(CellId("a")))
+    assert caches(notebook).totals().hits == 0
+
+
+async def test_a_fault_of_the_disk_is_no_fault_of_the_cell(
+    notebook: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full(RealFileOps):
+        def replace(self, source: str, target: str) -> None:
+            raise OSError(errno.ENOSPC, "full")
+
+    caches(notebook).files = Full()
+    notebook.share(path=tmp_path)
+    heard = await notebook.run(
+        a="with cb.persistent_cache('n', save_path=path):\n    x = 1\nprint(x)"
+    )
+    assert printed(heard, "a") == ["1"]
+    assert "the disk is full" in capsys.readouterr().err
+    assert caches(notebook).totals().disk_total == 0
 
 
 async def test_kernels_of_one_process_share_no_caches(notebook: Driver) -> None:

@@ -31,6 +31,17 @@ def test_how_an_array_lies_in_memory_does_not_matter() -> None:
         assert digest(other) == digest(array)
 
 
+@pytest.mark.parametrize("shape", [(1_000_000,), (1000, 1001), (7, 200_000), (50, 40, 501)])
+def test_how_a_large_array_lies_in_memory_does_not_matter(shape: tuple[int, ...]) -> None:
+    array = np.arange(np.prod(shape), dtype="f8").reshape(shape)
+    spaced = np.repeat(array, 2, axis=-1)[..., ::2]
+    for other in (np.asfortranarray(array), spaced, array[::-1].copy()[::-1]):
+        assert digest(other) == digest(array)
+    other = array.copy(order="F")
+    other[(-1,) * len(shape)] += 1
+    assert digest(other) != digest(array)
+
+
 def test_shape_type_and_every_value_of_an_array_count() -> None:
     base = np.arange(6)
     others = [
