@@ -9,9 +9,8 @@ import os
 import sys
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable
-from itertools import islice
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
 from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -27,6 +26,8 @@ from callboard.caching.store import Entry, MemoryStore
 if TYPE_CHECKING:
     from callboard.authoring.context import CellContext
     from callboard.caching.settings import Settings
+
+_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,12 +46,24 @@ class _Body:
     binds: frozenset[str]
     target: str | None
     """The name behind ``as``."""
+
+
+@attrs.frozen(eq=False)
+class _Source:
+    """The source of some compiled code."""
+
+    code: CodeType
+    """Kept, or another one might get its id."""
+    entries: Mapping[int, tuple[ast.With, ast.withitem]]
+    """Where in the code which items of ``with`` statements are entered."""
     names: frozenset[str]
-    """All names in the compiled code around it."""
+    """All names in the code."""
+    bodies: dict[int, _Body] = attrs.field(factory=dict)
+    """Those that were read, by where they are entered."""
 
 
-_KEPT = 512
-_bodies: OrderedDict[tuple[int, int], tuple[CodeType, _Body]] = OrderedDict()
+_KEPT = 128
+_sources: OrderedDict[int, _Source] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -89,10 +102,10 @@ class Block:
                 f"with {self._settings.what}(): a cached block has to be at the top level of a cell, not inside of "
                 f"{frame.f_code.co_name}; there, decorate a function instead"
             )
-        body = _body_of(frame)
+        body, names = _body_of(frame)
         self._binds = body.binds
         caches, context = current_caches()
-        self._places = {name: _place(name, body, context) for name in (*body.needs, *body.binds)}
+        self._places = {name: _place(name, names, context) for name in (*body.needs, *body.binds)}
         maker = KeyMaker(context, pin_modules=self._settings.pin_modules)
         name = self._settings.name or ""
         if self._settings.persistent and not name:
@@ -123,7 +136,7 @@ class Block:
             namespace.pop(self._places[each], None)
         self._slot.hit(entry.seconds - (time.perf_counter() - started))
         if body.target is not None:
-            namespace[_place(body.target, body, context)] = self
+            namespace[_place(body.target, names, context)] = self
         self._skip = BodySkip(frame)
 
     def start(self) -> None:
@@ -181,49 +194,55 @@ class Block:
             self._slot.store.clear()
 
 
-def _place(name: str, body: _Body, context: CellContext | None) -> str:
+def _place(name: str, names: frozenset[str], context: CellContext | None) -> str:
     """The name in the namespace of a name in the source: a kernel gives private ones of a cell a prefix."""
     global_name = getattr(context, "global_name", None)
     if global_name is None:
         return name
     mangled: str = global_name(name)
-    return mangled if mangled in body.names else name
+    return mangled if mangled in names else name
 
 
-def _body_of(frame: FrameType) -> _Body:
+def _body_of(frame: FrameType) -> tuple[_Body, frozenset[str]]:
+    """The body of the statement that a frame is entering, and all names in the code around it."""
     code = frame.f_code
-    key = (id(code), frame.f_lasti)
     with _lock:
-        known = _bodies.get(key)
-        if known is not None and known[0] is code:
-            return known[1]
-    body = _read_body(frame)
-    with _lock:
-        _bodies[key] = (code, body)
-        while len(_bodies) > _KEPT:
-            _bodies.popitem(last=False)
-    return body
+        source = _sources.get(id(code))
+    if source is None or source.code is not code:
+        source = _read_source(code, frame.f_globals)
+        with _lock:
+            _sources[id(code)] = source
+            while len(_sources) > _KEPT:
+                _sources.popitem(last=False)
+    body = source.bodies.get(frame.f_lasti)
+    if body is None:
+        if frame.f_lasti not in source.entries:
+            raise BlockError("a cached block has to be a with statement, entered by nothing else")
+        body = _read_body(code.co_filename, *source.entries[frame.f_lasti])
+        source.bodies[frame.f_lasti] = body
+    return body, source.names
 
 
-def _read_body(frame: FrameType) -> _Body:
-    code = frame.f_code
+def _read_source(code: CodeType, namespace: dict[str, Any]) -> _Source:
     filename = code.co_filename
-    source = "".join(linecache.getlines(filename, frame.f_globals))
-    if not source:
+    text = "".join(linecache.getlines(filename, namespace))
+    if not text:
         raise BlockError("a cached block needs its source, and Python has none for this code")
-    tree = ast.parse(source)
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    tree = ast.parse(text)
     if os.path.isfile(filename):
-        compiled = compile(tree, filename, "exec", flags, dont_inherit=True)
+        compiled = compile(tree, filename, "exec", _FLAGS, dont_inherit=True)
         if compiled.co_code != code.co_code:
             raise BlockError(f"{filename} has changed since this code was loaded")
-    statement, item = _statement_at(frame, tree)
+    return _Source(code, _entries(code, tree), frozenset(_all_names(code)))
+
+
+def _read_body(filename: str, statement: ast.With, item: ast.withitem) -> _Body:
     target = item.optional_vars
     if target is not None and not isinstance(target, ast.Name):
         raise BlockError("with cb.cache() as ...: a cached block can be bound to a plain name only")
     try:
         module = ast.Module(statement.body, [])
-        body = compile(module, filename, "exec", flags, dont_inherit=True)
+        body = compile(module, filename, "exec", _FLAGS, dont_inherit=True)
     except SyntaxError as error:
         raise BlockError(f"a cached block has to stand by itself: {error.msg}") from None
     needs, binds = reads_and_stores(body)
@@ -232,40 +251,35 @@ def _read_body(frame: FrameType) -> _Body:
         tuple(sorted(needs)),
         frozenset(binds),
         None if target is None else target.id,
-        frozenset(_all_names(code)),
     )
 
 
-def _statement_at(frame: FrameType, tree: ast.Module) -> tuple[ast.With, ast.withitem]:
-    """The ``with`` statement that a frame is entering, and which of its items."""
-    code = frame.f_code
-    here = _position(code, frame.f_lasti)
+def _entries(code: CodeType, tree: ast.Module) -> dict[int, tuple[ast.With, ast.withitem]]:
+    """Where a code object enters the items of its ``with`` statements."""
     statements = [node for node in ast.walk(tree) if isinstance(node, ast.With)]
-    for node in statements:
-        for item in node.items:
-            if _span(item.context_expr) == here:  # from 3.13 on
-                return node, item
-        if _span(node) == here:
-            entries = [
-                one.offset
-                for one in dis.get_instructions(code)
-                if one.opname == "BEFORE_WITH" and _position(code, one.offset) == here
-            ]
+    by_item = {_span(item.context_expr): (node, item) for node in statements for item in node.items}
+    by_statement = {_span(node): node for node in statements}
+    found: dict[int, tuple[ast.With, ast.withitem]] = {}
+    met: Counter[_Span] = Counter()
+    for one in dis.get_instructions(code):
+        place = one.positions
+        if place is None:
+            continue
+        here = (place.lineno, place.end_lineno, place.col_offset, place.end_col_offset)
+        if here in by_item:  # from 3.13 on
+            found[one.offset] = by_item[here]
+        elif one.opname == "BEFORE_WITH" and here in by_statement:
             # Of a statement that is compiled twice, such as in a finally, the items come twice too.
-            return node, node.items[entries.index(frame.f_lasti) % len(node.items)]
-    # Without columns, as Python can be told to be.
-    line = frame.f_lineno
-    found = [(node, item) for node in statements for item in node.items if node.lineno == line]
-    if len(found) != 1:
-        raise BlockError("a cached block has to be a with statement on a line of its own")
-    return found[0]
+            node = by_statement[here]
+            found[one.offset] = node, node.items[met[here] % len(node.items)]
+            met[here] += 1
+    return found
 
 
-def _position(code: CodeType, offset: int) -> tuple[int | None, ...]:
-    return next(islice(code.co_positions(), offset // 2, None))
+_Span = tuple[int | None, int | None, int | None, int | None]
 
 
-def _span(node: ast.With | ast.expr) -> tuple[int | None, ...]:
+def _span(node: ast.With | ast.expr) -> _Span:
     return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
 
 

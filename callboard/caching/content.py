@@ -78,10 +78,10 @@ class Hasher:
 
     def __init__(
         self,
-        *,
         rename: Rename = as_it_is,
+        *,
         pin_modules: bool = False,
-        made_by: Callable[[str, dict[str, Any]], bytes | None] | None = None,
+        made_by: Callable[[str, dict[str, Any], Hasher], bytes | None] | None = None,
     ) -> None:
         self.rename = rename
         self.pin_modules = pin_modules
@@ -137,7 +137,7 @@ class Hasher:
         try:
             return self.digest(value)
         except Unkeyable as error:
-            made = None if self.made_by is None else self.made_by(name, namespace)
+            made = None if self.made_by is None else self.made_by(name, namespace, self)
             if made is None:
                 raise Unkeyable(
                     f"the variable {self.rename(name)!r}: {error}, and no cell binds it just once"

@@ -53,15 +53,14 @@ class KeyMaker:
         """Return a hasher for one key, and where it notes what it resorted to."""
         kinds: list[Kind] = []
 
-        def made_by(name: str, namespace: dict[str, Any]) -> bytes | None:
+        def made_by(name: str, namespace: dict[str, Any], hasher: Hasher) -> bytes | None:
             found = self._made_by(name, namespace, hasher)
             if found is None:
                 return None
             kinds.append(found[0])
             return found[1]
 
-        hasher = Hasher(rename=self.rename, pin_modules=self._pin_modules, made_by=made_by)
-        return hasher, kinds
+        return Hasher(self.rename, pin_modules=self._pin_modules, made_by=made_by), kinds
 
     def _made_by(
         self, name: str, namespace: dict[str, Any], hasher: Hasher
@@ -177,7 +176,7 @@ class CallKeys:
         namespace = self.function.__globals__
         for name, each in tuple(namespace.items()):
             if each is value and hasher.made_by is not None:
-                return hasher.made_by(name, namespace)
+                return hasher.made_by(name, namespace, hasher)
         return None
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:

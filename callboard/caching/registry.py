@@ -84,7 +84,7 @@ class Caches:
         self.files: FileOps = RealFileOps()
         """What file stores that are made from now on ask of the file system; for tests of what becomes of faults."""
         self._lock = threading.RLock()
-        self._slots: OrderedDict[Hashable, Slot] = OrderedDict()
+        self._slots: OrderedDict[tuple[str, Hashable], Slot] = OrderedDict()
         self._users: weakref.WeakSet[User] = weakref.WeakSet()
         self._runs: dict[str, tuple[weakref.ref[CellContext], int]] = {}
 
@@ -117,7 +117,10 @@ class Caches:
                 # A block is over in no time; its cell may come to it again for as long as it is there.
                 slot.users.add(context)
             self._users.add(user)
-            orphans = [one for one, each in self._slots.items() if not each.users]
+            # But for those that the cell which runs now left, and may be about to come to.
+            orphans = [
+                one for one, each in self._slots.items() if not each.users and one[0] != where
+            ]
             for one in orphans[: max(0, len(orphans) - _KEPT)]:
                 gone.append(self._slots.pop(one))
         return slot
@@ -132,8 +135,7 @@ class Caches:
         number += 1
         self._runs[where] = (weakref.ref(context), number)
         for key, slot in tuple(self._slots.items()):
-            of_this_cell = isinstance(key, tuple) and key[0] == where
-            if of_this_cell and not slot.users and slot.generation < number - 1:
+            if key[0] == where and not slot.users and slot.generation < number - 1:
                 gone.append(self._slots.pop(key))
         return number
 
