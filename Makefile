@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 ARGS ?=
+SEEDS ?= 10000
+MINUTES ?= 30
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
@@ -12,7 +14,7 @@ INTERPRETER := $(VENV)/.made-with-$(subst /,_,$(or $(PYTHON),none))
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
-BENCHMARKS := actors scale overhead drag
+BENCHMARKS := actors scale overhead drag busy flood subscribers kernels soak
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick soak check format bench bench-marimo compat pin clean
@@ -29,8 +31,9 @@ test: check  ## everything CI runs: check, then every test
 quick: $(DEV)  ## the tests that take milliseconds
 	@$(BIN)/python -m pytest -m 'not slow' $(ARGS)
 
-soak: $(DEV)  ## simulate ten thousand seeds, each a kernel with faults; more with ARGS='--seeds N'
-	@$(BIN)/callboard simulate --seeds 10000 $(ARGS)
+soak: $(DEV)  ## simulate SEEDS=10000 kernels with faults, then bear everything at once for MINUTES=30
+	@$(BIN)/callboard simulate --seeds $(SEEDS) $(ARGS)
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --json benchmarks/results/soak.json
 
 check: $(DEV)  ## lint, formatting, types, import rules
 	@$(BIN)/ruff check

@@ -27,7 +27,7 @@ from pathlib import Path
 import trio
 
 from benchmarks.faults import faulty_domains
-from benchmarks.scenario import Player, Result, Scenario, Wire, slow_package, steady
+from benchmarks.scenario import Player, Receiver, Result, Scenario, Wire, slow_package, steady
 from callboard.fd_stream import PromptFdStream
 from callboard.kernel import open_kernel
 from callboard.process import OwnedProcess, run_kernel_process
@@ -56,8 +56,13 @@ class CallboardKernel:
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         self._process.stdin.flush()
 
-    def forward(self, player: Player) -> None:
-        """Hand every notification to the player until the kernel goes; a thread's body."""
+    @property
+    def pid(self) -> int:
+        """The process of the kernel."""
+        return self._process.pid
+
+    def forward(self, receiver: Receiver) -> None:
+        """Hand every notification on until the kernel goes; a thread's body."""
         assert self._process.stdout is not None
         rest = b""
         # Read as it comes, so that a notification has the time at which it came, not the time at
@@ -66,7 +71,7 @@ class CallboardKernel:
             at = time.perf_counter()
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                player.receive(json.loads(line), at)
+                receiver.receive(json.loads(line), at)
 
     def stop(self) -> None:
         """Close its input, which ends it; what does not end then is killed."""

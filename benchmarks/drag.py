@@ -25,27 +25,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.data_scenarios import EXTRAS as NOTEBOOK_EXTRAS
+from benchmarks.data_scenarios import data_scenarios
 from benchmarks.environments import ROOT, InstallFailed, environment
 from benchmarks.harness import Spread, arguments, machine, preamble, write_json
 from benchmarks.harness import table as format_table
 from benchmarks.requirements import Figures, Verdict, verdicts
-from benchmarks.scenario import HANGING, Result, Scenario, percentile, scenarios
+from benchmarks.scenario import HANGING, Result, Scenario, notebook, percentile, scenarios
 
-# Both kernels list the tables of a SQLAlchemy engine; the marimo driver shares attrs classes.
-EXTRAS = ("sqlalchemy==2.0.51", "attrs==26.1.0")
+# What the notebooks import; the marimo driver shares attrs classes.
+EXTRAS = (*NOTEBOOK_EXTRAS, "attrs==26.1.0")
 CALLBOARD = "callboard"
 STARTING = 60.0
 """Seconds for a kernel to start and to stop."""
 DISTRIBUTIONS = ("trio", "attrs", "msgspec")
 
 
-def interpreter(kernel: str, *, renew: bool) -> Path:
+def interpreter(kernel: str, *, renew: bool, extras: Sequence[str] = EXTRAS) -> Path:
     """The Python of a kernel's environment; callboard itself comes from this checkout."""
     if kernel != CALLBOARD:
-        return environment([kernel, *EXTRAS], renew=renew)
+        return environment([kernel, *extras], renew=renew)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pins = ROOT / "constraints.txt"
-    return environment([*project["dependencies"], *EXTRAS], constraints=pins, renew=renew)
+    return environment([*project["dependencies"], *extras], constraints=pins, renew=renew)
 
 
 def play(kernel: str, python: Path, scenario: Scenario) -> Result:
@@ -201,9 +203,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--renew", action="store_true", help="fetch the newest marimo again")
     options = parser.parse_args(argv)
     seconds = 1.0 if options.quick else options.seconds
+    suffix = "-5ms-spin" if options.spin else "-5ms"
+    known = [
+        *scenarios(spinning=options.spin, seconds=seconds),
+        *data_scenarios(suffix, notebook(0.005, spinning=options.spin)),
+    ]
     chosen = [
         scenario
-        for scenario in scenarios(spinning=options.spin, seconds=seconds)
+        for scenario in known
         if (
             scenario.name in options.scenario
             if options.scenario

@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scenario import Player, Result, Scenario, Wire, slow_package, steady
+from benchmarks.scenario import Player, Receiver, Result, Scenario, Wire, slow_package, steady
 
 
 class MarimoKernel:
@@ -65,8 +65,13 @@ class MarimoKernel:
     def post(self, command: Wire) -> None:
         self._queues.put_control_request(self._convert(command, type=self._commands.CommandMessage))
 
-    def forward(self, player: Player) -> None:
-        """Hand every notification to the player until the kernel goes; a thread's body."""
+    @property
+    def pid(self) -> int:
+        """The process of the kernel."""
+        return int(self._manager.kernel_task.pid)
+
+    def forward(self, receiver: Receiver) -> None:
+        """Hand every notification on until the kernel goes; a thread's body."""
         connection = self._manager.kernel_connection
         while True:
             try:
@@ -78,7 +83,7 @@ class MarimoKernel:
             except (EOFError, OSError, TypeError):  # closed, possibly by another thread
                 return
             for data, at in arrived:
-                player.receive(json.loads(data), at)
+                receiver.receive(json.loads(data), at)
 
     def stop(self) -> None:
         self._manager.close_kernel()

@@ -57,7 +57,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -235,6 +235,13 @@ def steady() -> None:
     sys.setswitchinterval(0.0005)
     # Looking for garbage takes tens of milliseconds, and a driver leaves none to speak of.
     gc.disable()
+
+
+class Receiver(Protocol):
+    """Takes the notifications of a kernel."""
+
+    def receive(self, notification: Wire, at: float) -> None:
+        """Take note of one that arrived at a `time.perf_counter` reading."""
 
 
 class Player:
@@ -473,25 +480,6 @@ HANGING = 5.0
 ALTERNATING = 10.0
 """Seconds of ticks of elements and models in turn."""
 
-ENGINE = f"""
-import os
-import tempfile
-import sqlalchemy
-
-_folder = tempfile.mkdtemp()
-catalogue = sqlalchemy.create_engine("sqlite:///" + os.path.join(_folder, "catalogue.db"))
-with catalogue.begin() as _connection:
-    _connection.execute(sqlalchemy.text("CREATE TABLE parts (id INTEGER)"))
-
-def hang(*_ignored):
-    if armed:
-        time.sleep({HANGING})
-        armed.clear()
-
-armed = []
-sqlalchemy.event.listen(catalogue, "before_cursor_execute", hang)
-"""
-
 
 def notebook(cost: float, *, spinning: bool) -> dict[str, str]:
     """A slider and a cell that takes ``cost`` seconds to show its value."""
@@ -522,7 +510,6 @@ def scenarios(*, spinning: bool = False, seconds: float = HANGING) -> list[Scena
     cells = notebook(0.005, spinning=spinning)
     return [
         *found,
-        _listing(f"-5ms{suffix}", cells),
         _busy(f"-5ms{suffix}", cells, working(HANGING, spinning=spinning)),
     ]
 
@@ -591,25 +578,6 @@ def _faults(name: str, cells: Wire, seconds: float) -> list[Scenario]:
             "full", "another domain hangs and is sent 200 commands a second", "hang", 20 * every
         ),
     ]
-
-
-def _listing(name: str, cells: Wire) -> Scenario:
-    command = {
-        "type": "list-sql-tables",
-        "requestId": "listing",
-        "engine": "catalogue",
-        "database": "",
-        "schema": "main",
-    }
-    return Scenario(
-        "listing" + name,
-        f"60 Hz drag; one second in, a catalogue takes {HANGING:g} s to list its tables",
-        {**cells, "engine": ENGINE, "arm": "armed.append(True)"},
-        _drag(HANGING + 3),
-        commands=[Timed(1.5, command, [{"op": "sql-table-list-preview", "request_id": "listing"}])],
-        disturbed=1.5,
-        undisturbed="idle" + name,
-    )
 
 
 def _busy(name: str, cells: Wire, code: str) -> Scenario:

@@ -52,6 +52,7 @@ class OwnedProcess:
     capture: DescriptorCapture
     cell_thread: CellThread = attrs.field(factory=CellThread)
     gate: InterruptGate = attrs.field(factory=InterruptGate)
+    own_process: bool = attrs.field(default=True, init=False)
     _wiring: Wiring | None = attrs.field(default=None, init=False)
 
     @contextmanager

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "callboard"
 
 # Ports every domain may use; everything else directly under actors/ is a domain.
-SHARED_PORTS = frozenset({"host", "domain", "requests"})
+SHARED_PORTS = frozenset({"host", "domain", "requests", "answering"})
 
 # Testable without trio, and so free of it together with all they load from this package.
 PURE = (
@@ -28,6 +28,8 @@ PURE = (
     "callboard.caching",
     "callboard.ui",
     "callboard.percent",
+    "callboard.redaction",
+    "callboard.engines",
     "callboard.actors.notebook.analysis",
     "callboard.actors.notebook.graph",
     "callboard.actors.notebook.plan",
@@ -37,6 +39,9 @@ PURE = (
     "callboard.actors.packages.managers",
     "callboard.actors.packages.modules",
     "callboard.actors.packages.missing",
+    "callboard.actors.secrets.sources",
+    "callboard.actors.secrets.dotenv_file",
+    "callboard.actors.secrets.locations",
 )
 
 
@@ -107,7 +112,11 @@ def avoids(package: str, *others: str, when_loaded: bool = False) -> Rule:
 RULES = (
     keeps_to("callboard.messages"),
     avoids("callboard.messages", "trio"),
-    keeps_to("callboard.runtime"),
+    keeps_to("callboard.runtime", "callboard.redaction"),
+    keeps_to("callboard.engines", "callboard.messages", "callboard.redaction"),
+    avoids("callboard.engines", "trio"),
+    keeps_to("callboard.redaction"),
+    avoids("callboard.actors", "dotenv", when_loaded=True),
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),
     avoids("callboard.caching", "trio", "callboard.runtime", "callboard.actors"),
@@ -294,6 +303,13 @@ PLANTED = {
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import callboard.actors.host",
         3,
     ),
+    "engines import the runtime": ("callboard.engines.calls", "from callboard import runtime", 1),
+    "engines import trio": ("callboard.engines.calls", "def f():\n    import trio", 2),
+    "engines import a domain": (
+        "callboard.engines.engine",
+        "from callboard.actors.datasets import listing",
+        1,
+    ),
     "the ui imports the runtime": ("callboard.ui.element", "from .. import runtime", 1),
     "the ui imports trio": (
         "callboard.ui.element",
@@ -344,6 +360,10 @@ def test_a_planted_violation_is_named_with_file_line_and_rule(
 
 
 ALLOWED = {
+    "engines import payloads and redaction": (
+        "callboard.engines.engine",
+        "from callboard.messages.payloads import Schema\nfrom callboard.redaction import without_credentials",
+    ),
     "a domain imports the ports": (
         "callboard.actors.notebook.engine",
         "from ..host import NotebookHost\nfrom callboard.actors import domain",

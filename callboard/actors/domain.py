@@ -14,15 +14,11 @@ from callboard.messages.commands import (
     DiscoverDataSourcesCommand,
     GetCacheInfoCommand,
     ListDataSourceConnectionCommand,
-    ListSecretKeysCommand,
     ListSQLSchemasCommand,
     ListSQLTablesCommand,
     PreviewDatasetColumnCommand,
     PreviewSQLTableCommand,
-    RefreshSecretsCommand,
     SetBreakpointsCommand,
-    StorageDownloadCommand,
-    StorageListEntriesCommand,
     ValidateSQLCommand,
 )
 from callboard.runtime import Behaviour
@@ -42,6 +38,10 @@ class Domain:
     """Commands that may wait; one more is rejected."""
     conflation: Any = None
     """How waiting commands are merged, if they may be."""
+    reads: Callable[[Any], Iterable[str]] | None = None
+    """Names the notebook variables that a message needs as of its place in the order, if any does."""
+    timeout: Callable[[], float] | None = None
+    """Seconds that a command has, if whoever sends it gives it no less."""
     on_cell_thread: bool = False
     """Whether its commands take turns with those of the other domains that run user code, in posting order."""
 
@@ -58,8 +58,6 @@ ABSENT: dict[str, tuple[type[Any], ...]] = {
         DiscoverDataSourcesCommand,
     ),
     "sql": (ValidateSQLCommand,),
-    "storage": (StorageListEntriesCommand, StorageDownloadCommand),
-    "secrets": (ListSecretKeysCommand, RefreshSecretsCommand),
     "cache": (ClearCacheCommand, GetCacheInfoCommand),
 }
 """Domains that have no actor yet, with the commands they will own. These are answered ``rejected``."""

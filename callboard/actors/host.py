@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import attrs
 
@@ -28,6 +28,8 @@ from callboard.messages.commands import (
 from callboard.messages.conflation import UIBatch
 from callboard.messages.ids import CellId
 from callboard.messages.notifications import FunctionCallResultNotification
+
+T = TypeVar("T")
 
 NotebookCommand = (
     CreateNotebookCommand
@@ -65,6 +67,16 @@ class Run:
     """How many cells were started."""
     left: int = 0
     """How many cells were left to a newer tick."""
+    order: tuple[CellId, ...] | None = None
+    """The cells that it runs, in their order; None while they are not known, or not any more."""
+    done: int = 0
+    """How many of ``order`` have ended."""
+    owed: tuple[CellId, ...] = ()
+    """Cells that an earlier run left over, and that this one takes in."""
+    rebuilding: bool = False
+    """Whether cells are being registered or deleted: what they bound may be there or not."""
+    on_progress: Callable[[], object] | None = None
+    """Called by the thread of user code whenever a cell has ended, if somebody wants to know."""
 
 
 @attrs.define(eq=False)
@@ -74,11 +86,13 @@ class Turns:
     current: Run | None = None
     cells_run: int = 0
     """How many cells all ended runs have started."""
+    on_progress: Callable[[], object] | None = None
+    """What runs made from now on call whenever a cell has ended."""
 
     @contextmanager
     def run(self, label: str, *, gives_way: bool = False) -> Iterator[Run]:
         """Make a new run the current one."""
-        run = Run(label, gives_way)
+        run = Run(label, gives_way, on_progress=self.on_progress)
         self.current = run
         try:
             yield run
@@ -87,7 +101,29 @@ class Turns:
             self.cells_run += run.cells_run
 
 
-class NotebookHost(Protocol):
+class BetweenCells(Protocol):
+    """Calls what has to run where the notebook's code runs, and is no part of the notebook."""
+
+    async def between_cells(
+        self,
+        function: Callable[[], T],
+        *,
+        limit: float,
+        interrupt: Callable[[], object] | None = None,
+    ) -> T:
+        """Call a function on the thread of user code, while none of it runs; return or raise what it does.
+
+        It waits for the cell that runs, if one does, and not for the cells behind it. A checkpoint. Cancelled before
+        it began, the function is never called. Cancelled later, or ``limit`` seconds after it began, it is
+        interrupted: by ``interrupt``, called on yet another thread, and by an interrupt of the code it runs. It is
+        left to itself then, and what it comes to is dropped.
+
+        Raises:
+            trio.TooSlowError: it was not done within the limit.
+        """
+
+
+class NotebookHost(BetweenCells, Protocol):
     """Runs the notebook's code: one call at a time, in the order of the calls.
 
     Every coroutine here ends when the user code it started has ended. Cancelling one interrupts its run, and waits a

@@ -63,6 +63,19 @@ class Request(Protocol, Generic[C_co]):
         """Tell all subscribers something, such as how far a long request is; not the reply."""
 
 
+class Reads(Protocol):
+    """Gives the values of notebook variables as of a command's place in the order. Trio thread only."""
+
+    async def value(self, seq: int, name: str) -> object:
+        """Return the value of a variable as of message number ``seq``, which `Domain.reads` gave the name of.
+
+        A checkpoint; see `Request.variable`.
+
+        Raises:
+            Refused: there is no such variable, or the cell that defines it failed.
+        """
+
+
 class Answers(Protocol[C_contra]):
     """A domain that answers requests: several at a time, started in the order in which they were sent."""
 

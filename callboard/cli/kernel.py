@@ -49,7 +49,10 @@ async def _serve(
         FdStream(os.dup(process.stdin_fd)) as receive,
         PromptFdStream(os.dup(process.stdout_fd)) as send,
         trio.open_nursery() as nursery,
-        open_kernel(surroundings=process, filename=filename, drain=drain) as kernel,
+        # A client at the other end of a pipe could not ask for a file.
+        open_kernel(
+            surroundings=process, filename=filename, virtual_files=False, drain=drain
+        ) as kernel,
     ):
         nursery.start_soon(watch)
         for command in [] if notebook is None else notebook.commands():

@@ -6,10 +6,12 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import trio
 
+from callboard.actors.answering import Means, RequestDomain, Watch
 from callboard.actors.control import COMMANDS as CONTROL_COMMANDS
 from callboard.actors.control import KernelBehaviour
 from callboard.actors.domain import Domain, partition
@@ -20,7 +22,9 @@ from callboard.actors.notebook.actor import COMMANDS as NOTEBOOK_COMMANDS
 from callboard.actors.notebook.actor import NotebookBehaviour
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.engine import Engine
+from callboard.actors.notebook.failures import traceback_for_log
 from callboard.actors.notebook.host import EngineHost
+from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.notebook.settings import Settings
 from callboard.actors.notebook.stdin import Stdin
 from callboard.actors.notebook.surroundings import Embedded, Surroundings
@@ -33,12 +37,14 @@ from callboard.actors.packages.script_metadata import ScriptMetadata
 from callboard.actors.packages.state import PackagesState
 from callboard.actors.packages.surroundings import Surroundings as PackagesEnvironment
 from callboard.actors.packages.surroundings import surroundings_of_this_process
+from callboard.actors.storage.expiry import remove_on_time
 from callboard.actors.ui import COMMANDS as UI_COMMANDS
 from callboard.actors.ui import (
     RunOwedCells,
     UIBehaviour,
     UIConflation,
 )
+from callboard.kernel.data import data_domains, dotenv_loader
 from callboard.kernel.handle import Kernel
 from callboard.kernel.outside import Outside
 from callboard.kernel.parts import Parts
@@ -59,6 +65,7 @@ from callboard.runtime import (
     Broadcaster,
     ChildSpec,
     Closed,
+    Envelope,
     Ingress,
     Lane,
     Ledger,
@@ -66,7 +73,10 @@ from callboard.runtime import (
     Router,
     StateChange,
     Supervisor,
+    Workers,
 )
+from callboard.runtime.errors import describe
+from callboard.virtual_files import VirtualFiles
 
 _log = logging.getLogger(__name__)
 
@@ -82,8 +92,9 @@ async def open_kernel(
     filename: str | None = None,
     preset: Mapping[str, object] | None = None,
     packages: PackagesEnvironment | None = None,
-    domains: Iterable[Domain] = (),
+    domains: Iterable[Domain | RequestDomain] = (),
     outside: Outside | None = None,
+    virtual_files: bool = True,
     drain: float = 5.0,
     kill: float = 5.0,
 ) -> AsyncIterator[Kernel]:
@@ -93,8 +104,11 @@ async def open_kernel(
     changed: no signal handler, no stream, no ``sys.argv``. ``filename`` is what ``__file__`` is in the notebook.
     ``preset`` gives raw values to UI elements by the names they get bound to. ``packages`` describes the environment
     that packages are installed into; by default that of this process. ``domains`` are added to the kernel's own, or
-    take the place of the one of the same name; ``outside`` is for simulations. At the end of the block the kernel
-    stops: ``drain`` and ``kill`` are seconds for working off what is queued and for unwinding what is cancelled.
+    take the place of the one of the same name; ``outside`` is for simulations. ``virtual_files`` says whether the
+    application serves what `Kernel.virtual_file` returns; without it files go into addresses themselves.
+
+    At the end of the block the kernel stops: ``drain`` and ``kill`` are seconds for working off what is queued and
+    for unwinding what is cancelled.
 
     Two kernels in one process share no mutable state. An exception of the block passes through unchanged.
 
@@ -110,6 +124,7 @@ async def open_kernel(
         packages,
         tuple(domains),
         outside or Outside(),
+        VirtualFiles(trio.current_time) if virtual_files else None,
     )
     kernel = Kernel(parts, patience=(drain, kill))
     raised: BaseException | None = None
@@ -118,6 +133,8 @@ async def open_kernel(
             async with trio.open_nursery() as nursery:
                 await nursery.start(parts.supervisor.run)
                 nursery.start_soon(parts.deliver_console)
+                if parts.files is not None:
+                    nursery.start_soon(remove_on_time, parts.files)
                 try:
                     await parts.supervisor.wait_running()
                     yield kernel
@@ -146,8 +163,9 @@ def _assemble(
     filename: str | None,
     preset: dict[str, object],
     environment: PackagesEnvironment | None,
-    added: tuple[Domain, ...],
+    added: tuple[Domain | RequestDomain, ...],
     outside: Outside,
+    files: VirtualFiles | None,
 ) -> Parts:
     ledger = Ledger()
     lane = Lane(ledger.next_seq, "cell thread")
@@ -210,6 +228,21 @@ def _assemble(
             raise HostError(f"config.package_management.manager: {error}") from None
         post_back(ManagerChosen())
 
+    loader = dotenv_loader(
+        lambda: engine.book.settings,
+        lambda: engine.book.namespace.values["__file__"],
+        # On the control thread: what other threads log while a cell runs would be that cell's text.
+        lambda text: emit(lambda: _log.warning("%s", text)),
+        own_process=surroundings.own_process,
+    )
+    watches: list[Watch] = []
+
+    def tell_bound(types: Mapping[str, type]) -> None:
+        for watch in watches:
+            names = frozenset(name for name, kind in types.items() if watch.interesting(kind))
+            if names:
+                post_back(watch.message(names))
+
     engine = Engine.make(
         settings=settings,
         surroundings=surroundings,
@@ -217,6 +250,8 @@ def _assemble(
         console=console,
         missing=missing,
         on_settings=apply_settings,
+        on_bound=tell_bound,
+        on_create=loader.load,
         filename=filename,
         preset=preset,
     )
@@ -228,7 +263,15 @@ def _assemble(
         outside.missing_imports,
         wall_clock=outside.wall_clock,
     )
-    own = (
+    reads = NotebookReads(
+        engine.book,
+        lane,
+        turns,
+        messages=tuple,
+        from_cell_thread=emit,
+        let_go=lambda values: surroundings.cell_thread.submit(partial(_clear, values)),
+    )
+    own: tuple[Domain | RequestDomain, ...] = (
         Domain("kernel", CONTROL_COMMANDS, lambda: KernelBehaviour(stop_requested.set)),
         Domain(
             "notebook",
@@ -264,17 +307,28 @@ def _assemble(
             internal=PACKAGES_INTERNAL,
             capacity=32,
         ),
+        *data_domains(loader, files),
     )
+
+    def with_means(domain: Domain | RequestDomain) -> Domain:
+        if isinstance(domain, Domain):
+            return domain
+        if domain.watch is not None:
+            watches.append(domain.watch)
+        workers = Workers(domain.name, domain.threads, outside.threads)
+        means = Means(reads, workers, host, broadcaster.publish)
+        return domain.of(means, lambda: engine.book.settings.request_timeout)
+
     replaced = {domain.name for domain in added}
-    domains = (*(domain for domain in own if domain.name not in replaced), *added)
-    domains = tuple(map(outside.around, domains))
+    chosen = (*(domain for domain in own if domain.name not in replaced), *added)
+    domains = tuple(outside.around(with_means(domain)) for domain in chosen)
     owners = partition(domains, COMMANDS)
     supervisor: Supervisor[Any] = Supervisor(
         ledger, name="kernel", backoff=Backoff(rng=outside.rng)
     )
     supervisor.add_listener(_log_crash)
     router: Router[Any] = Router(ledger)
-    _connect(domains, supervisor, router, lane)
+    _connect(domains, supervisor, router, lane, reads.open)
     parts = Parts(
         ledger=ledger,
         supervisor=supervisor,
@@ -285,27 +339,44 @@ def _assemble(
         turns=turns,
         host=host,
         engine=engine,
+        reads=reads,
+        files=files,
         stdin=stdin,
         console=console,
         domains=domains,
         owners=owners,
+        limits={
+            command: domain.timeout
+            for domain in domains
+            if domain.timeout is not None
+            for command in domain.commands
+        },
         stop_requested=stop_requested,
     )
     return parts
 
 
 def _connect(
-    domains: Iterable[Domain], supervisor: Supervisor[Any], router: Router[Any], lane: Lane
+    domains: Iterable[Domain],
+    supervisor: Supervisor[Any],
+    router: Router[Any],
+    lane: Lane,
+    open_reads: Callable[[Envelope[Any], Iterable[str]], object],
 ) -> None:
     """Give every domain an actor, and route its commands there.
 
-    A command that runs user code could observe a tick that waits, so it closes the batch: later ticks start another.
+    A command that runs user code, or reads what it leaves, could observe a tick that waits, so it closes the batch:
+    later ticks start another.
     """
     mailboxes = {
         domain.name: Mailbox[Any](domain.name, domain.capacity, conflation=domain.conflation)
         for domain in domains
     }
-    ticks = [mailboxes[domain.name] for domain in domains if domain.conflation is not None]
+    ticks = [
+        mailboxes[domain.name]
+        for domain in domains
+        if domain.on_cell_thread and domain.conflation is not None
+    ]
     for domain in domains:
         ref = supervisor.add(
             ChildSpec(
@@ -315,21 +386,36 @@ def _connect(
                 lane=lane if domain.on_cell_thread else None,
             )
         )
-        observes = domain.on_cell_thread and domain.conflation is None
+        on_accepted = None if domain.reads is None else _reading(domain.reads, open_reads)
+        observes = domain.reads is not None or (domain.on_cell_thread and domain.conflation is None)
         for command in domain.commands:
-            router.register(command, ref, ticks if observes else ())
+            router.register(command, ref, ticks if observes else (), on_accepted=on_accepted)
         for message in domain.internal:
-            router.register(message, ref)
+            router.register(message, ref, on_accepted=on_accepted)
+
+
+def _reading(
+    reads: Callable[[Any], Iterable[str]],
+    open_reads: Callable[[Envelope[Any], Iterable[str]], object],
+) -> Callable[[Envelope[Any]], object]:
+    return lambda envelope: open_reads(envelope, reads(envelope.message))
+
+
+async def _clear(values: list[object]) -> None:
+    """Let go of values on the cell thread, where their destructors belong."""
+    values.clear()
 
 
 def _log_crash(change: StateChange) -> None:
-    if change.error is not None:
-        _log.error("actor %s crashed: %s", change.actor, change.reason, exc_info=change.error)
+    if change.error is None:
+        return
+    told = traceback_for_log(change.error, own_frames=True)
+    _log.error("actor %s crashed: %s\n%s", change.actor, change.reason, told)
 
 
 def _replacement(notification: Notification, error: Exception) -> Notification:
     """Stand in for a notification that cannot be encoded, so that whoever waits for it hears something."""
-    text = f"{type(error).__name__}: {error}"
+    text = describe(error)
     if isinstance(notification, FunctionCallResultNotification):
         status = HumanReadableStatus("error", "The return value cannot be sent", text)
         return FunctionCallResultNotification(notification.function_call_id, None, status)

@@ -38,6 +38,7 @@ from callboard.runtime import (
     Superseded,
     SupervisorSnapshot,
 )
+from callboard.virtual_files import VirtualFile
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class KernelStatus:
 class _Open:
     """A command that has been accepted and has not ended."""
 
-    command: Command
+    command: Command = attrs.field(repr=False)
     identity: str | None
     envelope: Envelope[Any]
 
@@ -87,6 +88,7 @@ class Kernel:
         self._owed_refused = False
         self.report: StopReport | None = None
         """How the stop went, once the kernel has stopped."""
+        parts.reads.messages = lambda: [entry.envelope for entry in self._open.values()]
         self.ledger.add_listener(self._on_settled)
         self._supervisor.add_listener(self._on_state)
 
@@ -104,8 +106,12 @@ class Kernel:
 
         The envelope tells what becomes of it: ``await envelope.wait()`` gives the settlement. A command that is not
         accepted (full, unknown, stopped) comes back settled as ``rejected``, with the reason. ``timeout`` is in
-        seconds; then it ends as ``expired``. ``trace`` is a W3C ``traceparent``.
+        seconds; then it ends as ``expired``, as do requests to data domains after ``Settings.request_timeout``.
+        ``trace`` is a W3C ``traceparent``.
         """
+        limit = self._parts.limits.get(type(command))
+        if limit is not None:
+            timeout = min(timeout, limit())
         deadline = inf if timeout == inf else trio.current_time() + timeout
         envelope = self._router.post(command, sender=sender, deadline=deadline, trace=trace)
         if envelope.settled:
@@ -113,7 +119,12 @@ class Kernel:
         self._open[envelope.seq] = _Open(command, command_id(command), envelope)
         kind = type(command)
         if kind is UpdateUIElementCommand or kind is ModelCommand:
-            if self._turns.current is not None and self._parts.lane.is_next(envelope.ticket):
+            if (
+                self._turns.current is not None
+                and self._parts.lane.is_next(envelope.ticket)
+                # What a message between the two reads is what the older one comes to.
+                and not self._parts.reads.waits_before(envelope.ticket)
+            ):
                 announce_waiting(self._turns, envelope.message)
         elif kind is StopKernelCommand:
             self._router.close("the kernel was told to stop")
@@ -188,6 +199,13 @@ class Kernel:
         """Tell all subscribers something; returns its sequence number."""
         return self._broadcaster.publish(notification)
 
+    def virtual_file(self, url: str) -> VirtualFile | None:
+        """Return the file behind a ``./@file/...`` address of a notification; None if there is none (any more).
+
+        For whoever serves a page; its content may be anything, so see `VirtualFile`.
+        """
+        return None if self._parts.files is None else self._parts.files.read(url)
+
     # State.
 
     def status(self) -> KernelStatus:
@@ -247,6 +265,7 @@ class Kernel:
 
     def _close_entry(self, settlement: Settlement) -> None:
         entry = self._open.pop(settlement.seq, None)
+        self._parts.reads.close(settlement.seq)
         command: Any = settlement.message if entry is None else entry.command
         if type(command) in self._parts.owners:
             finished = finishes(type(command)) or (

@@ -12,6 +12,7 @@ from callboard.actors.domain import Domain
 from callboard.actors.packages.missing import missing_imports
 from callboard.actors.packages.ports import ProcessRunner
 from callboard.actors.packages.process import TrioProcessRunner
+from callboard.runtime import ThreadPool, TrioThreads
 
 
 def _as_it_is(domain: Domain) -> Domain:
@@ -27,6 +28,8 @@ class Outside:
 
     processes: ProcessRunner = attrs.field(factory=TrioProcessRunner)
     """What installers run in."""
+    threads: ThreadPool = attrs.field(factory=TrioThreads)
+    """What blocking calls of domains run in."""
     rng: random.Random = attrs.field(factory=random.Random)
     """Draws the jitter of restarts."""
     wall_clock: Callable[[], float] = time.time

@@ -13,11 +13,13 @@ from callboard.actors.host import NotebookHost, Turns
 from callboard.actors.notebook.book import cell_of_caller
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.engine import Engine
+from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.notebook.stdin import Stdin
 from callboard.actors.notebook.surroundings import Wiring
 from callboard.messages.commands import command_tag
 from callboard.messages.notifications import Notification
 from callboard.runtime import Broadcaster, Ingress, Lane, Ledger, Router, Supervisor
+from callboard.virtual_files import VirtualFiles
 
 CONSOLE_INTERVAL = 0.01
 """Seconds between deliveries of console text while a cell prints."""
@@ -36,10 +38,14 @@ class Parts:
     turns: Turns
     host: NotebookHost
     engine: Engine
+    reads: NotebookReads
+    files: VirtualFiles | None
     stdin: Stdin
     console: Console
     domains: tuple[Domain, ...]
     owners: dict[type[Any], str]
+    limits: dict[type[Any], Callable[[], float]]
+    """Seconds that commands of a type have, for those that have a limit."""
     stop_requested: trio.Event
     console_dirty: trio.Event = attrs.field(factory=trio.Event)
 

@@ -261,7 +261,7 @@ class InvokeFunctionCommand:
 class UpdateUserConfigCommand:
     """The user's settings, as a whole."""
 
-    config: dict[str, object]
+    config: dict[str, object] = attrs.field(repr=False)  # it has the keys of services
 
 
 @attrs.frozen

@@ -30,7 +30,7 @@ class RequestURL:
     port: int | None = None
     scheme: str = ""
     netloc: str = ""
-    query: str = ""
+    query: str = attrs.field(default="", repr=False)
     hostname: str | None = None
 
 
@@ -50,17 +50,17 @@ class HTTPRequest:
     """The request that brought a command in, as far as user code may see it.
 
     Headers of the kernel's own are dropped; ``meta`` and ``user`` are empty where the server knows
-    nothing.
+    nothing. The repr leaves out where tokens and sessions are.
     """
 
     url: RequestURL
     base_url: RequestURL = RequestURL("")
-    headers: dict[str, str] = attrs.field(factory=dict, converter=_public_headers)
-    query_params: dict[str, list[str]] = attrs.field(factory=dict)
+    headers: dict[str, str] = attrs.field(factory=dict, converter=_public_headers, repr=False)
+    query_params: dict[str, list[str]] = attrs.field(factory=dict, repr=False)
     path_params: dict[str, object] = attrs.field(factory=dict)
-    cookies: dict[str, str] = attrs.field(factory=dict)
-    meta: dict[str, object] = attrs.field(factory=dict, converter=_mapping_or_empty)
-    user: dict[str, object] = attrs.field(factory=dict, converter=_mapping_or_empty)
+    cookies: dict[str, str] = attrs.field(factory=dict, repr=False)
+    meta: dict[str, object] = attrs.field(factory=dict, converter=_mapping_or_empty, repr=False)
+    user: dict[str, object] = attrs.field(factory=dict, converter=_mapping_or_empty, repr=False)
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ import trio
 
 from callboard.runtime.deadlines import Deadlines
 from callboard.runtime.envelope import Envelope, Outcome
-from callboard.runtime.errors import ActorError, Cancelled, Dead
+from callboard.runtime.errors import ActorError, Cancelled, Dead, describe
 from callboard.runtime.lane import Lane
 from callboard.runtime.ledger import Account
 from callboard.runtime.mailbox import Mailbox
@@ -453,11 +453,3 @@ def is_cancellation(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return error.split(trio.Cancelled)[1] is None
     return isinstance(error, trio.Cancelled)
-
-
-def describe(error: BaseException) -> str:
-    """One line that says what was raised, for a reason."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -38,7 +38,7 @@ class DeadLetter:
     cause: Cause
     reason: str
     at: float
-    message: object | None = None
+    message: object | None = attrs.field(default=None, repr=False)
 
 
 @attrs.define(eq=False)

@@ -35,6 +35,10 @@ class Outcome(StrEnum):
     __hash__ = str.__hash__
 
 
+def _type_name(value: object) -> str:
+    return type(value).__name__
+
+
 @attrs.frozen(eq=False)
 class Settlement:
     """The end of one message.
@@ -42,17 +46,17 @@ class Settlement:
     ``queued`` and ``ran`` are seconds: from posting to the start of the handler (or to the end,
     where no handler started), and from there to the end. ``error`` is what the handler raised, or
     the `ActorError` that says why there was no handling. ``message`` is the one that was posted,
-    also where others had been merged into it.
+    also where others had been merged into it. The repr shows neither of what was said.
     """
 
-    message: object
+    message: object = attrs.field(repr=_type_name)
     seq: int
     target: str
     sender: str
     outcome: Outcome
     reason: str | None
-    error: BaseException | None
-    reply: object | None
+    error: BaseException | None = attrs.field(repr=_type_name)
+    reply: object | None = attrs.field(repr=_type_name)
     queued: float
     ran: float
     trace: str | None = None

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from callboard.redaction import excerpt
+
+MAX_REASON = 2000
+"""Characters of what was raised that a reason repeats."""
+
 
 class ActorError(Exception):
     """Base of every error the runtime raises or records; never raised itself."""
@@ -51,3 +56,14 @@ class Lagged(ActorError):
 
 class StartFailed(ActorError):
     """An actor did not come up: its factory or ``on_start`` raised, or took too long."""
+
+
+def describe(error: BaseException) -> str:
+    """Say what was raised, for a reason: in a bounded text without credentials. Never raises."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    try:
+        text = excerpt(str(error), MAX_REASON)
+    except Exception:  # its class computes the text, and may fail at it
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -24,6 +24,8 @@ class Lane:
 
     _next_seq: Callable[[], int]
     name: str = "lane"
+    on_freed: Callable[[], object] | None = None
+    """Called when a ticket has left or the turn was let go of, before anybody else takes the turn."""
     _outstanding: dict[str, OrderedDict[int, None]] = attrs.field(factory=dict, init=False)
     _owner_of: dict[int, str] = attrs.field(factory=dict, init=False)
     _unavailable: set[str] = attrs.field(factory=set, init=False)
@@ -37,6 +39,13 @@ class Lane:
 
     def __len__(self) -> int:
         return len(self._owner_of)
+
+    def until(self, seq: int) -> list[int]:
+        """The tickets up to a number that have not left, or have and still hold the turn; in order."""
+        tickets = {ticket for ticket in self._owner_of if ticket <= seq}
+        if self._holder and self._holder <= seq:
+            tickets.add(self._holder)
+        return sorted(tickets)
 
     def enter(self, seq: int, owner: str) -> None:
         """Add a ticket; tickets of one owner are entered in increasing order. Not a checkpoint."""
@@ -55,6 +64,8 @@ class Lane:
         if owner is None:
             return
         del self._outstanding[owner][seq]
+        if self.on_freed is not None:
+            self.on_freed()
         if self._waiting:
             event = self._waiting.get(seq)
             if event is not None:
@@ -81,6 +92,8 @@ class Lane:
         """Let go of the turn; ignored if this ticket does not have it."""
         if self._holder == seq:
             self._holder = 0
+            if self.on_freed is not None:
+                self.on_freed()
             if self._waiting:
                 self._wake_next()
 

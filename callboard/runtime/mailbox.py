@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import trio
 
 from callboard.runtime.envelope import Envelope, Outcome
-from callboard.runtime.errors import ActorError, Closed, Dropped, Full, Superseded
+from callboard.runtime.errors import ActorError, Closed, Dropped, Full, Superseded, describe
 
 M = TypeVar("M")
 
@@ -134,7 +134,7 @@ class Mailbox(Generic[M]):
                     return None
             except Exception as error:
                 self.dropped["unmergeable"] += 1
-                refusal = ActorError(f"mailbox {self.name!r} could not merge it: {error!r}")
+                refusal = ActorError(f"mailbox {self.name!r} could not merge it: {describe(error)}")
                 refusal.__cause__ = error
                 return refusal
         while self._depth >= self.capacity:

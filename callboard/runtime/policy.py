@@ -116,7 +116,7 @@ class StateChange:
     new: ActorState
     at: float
     reason: str
-    error: BaseException | None = None
+    error: BaseException | None = attrs.field(default=None, repr=lambda error: type(error).__name__)
     poison: Settlement | None = None
     retry_in: float | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from types import MappingProxyType
 from typing import Generic, TypeVar
@@ -28,11 +28,13 @@ class Route(Generic[M]):
 
     ``seals`` are the mailboxes whose open conflation slots a message of this type closes, because
     it could observe what waits in them. ``control``: ahead of what is queued, outside the lane.
+    ``on_accepted`` is called with each message that was taken in, before anything else happens.
     """
 
     ref: Ref[M]
     seals: tuple[Mailbox[M], ...] = ()
     control: bool = False
+    on_accepted: Callable[[Envelope[M]], object] | None = None
 
 
 class Router(Generic[M]):
@@ -64,6 +66,7 @@ class Router(Generic[M]):
         seals: Iterable[Mailbox[M]] = (),
         *,
         control: bool = False,
+        on_accepted: Callable[[Envelope[M]], object] | None = None,
     ) -> None:
         """Send messages of exactly this type to `ref`.
 
@@ -74,7 +77,7 @@ class Router(Generic[M]):
             raise ValueError(
                 f"{message_type.__name__} is claimed by {taken.ref.name!r} and by {ref.name!r}"
             )
-        self._routes[message_type] = Route(ref, tuple(seals), control)
+        self._routes[message_type] = Route(ref, tuple(seals), control, on_accepted)
 
     def post(
         self, message: M, *, sender: str = "", deadline: float = inf, trace: str | None = None
@@ -94,6 +97,8 @@ class Router(Generic[M]):
         )
         for mailbox in route.seals:
             mailbox.seal()
+        if route.on_accepted is not None and not envelope.settled:
+            route.on_accepted(envelope)
         return envelope
 
     def close(self, reason: str = "stopping") -> None:

@@ -11,11 +11,11 @@ from typing import Generic, TypeVar
 import attrs
 import trio
 
-from callboard.runtime.actor import ActorContext, Behaviour, ReceiveLoop, Ref, describe
+from callboard.runtime.actor import ActorContext, Behaviour, ReceiveLoop, Ref
 from callboard.runtime.actor import is_cancellation as _is_cancellation
 from callboard.runtime.deadlines import Deadlines
 from callboard.runtime.envelope import Outcome, Settlement
-from callboard.runtime.errors import ActorError, Cancelled, Closed, Dead, StartFailed
+from callboard.runtime.errors import ActorError, Cancelled, Closed, Dead, StartFailed, describe
 from callboard.runtime.ledger import Account, Ledger
 from callboard.runtime.metrics import ActorSnapshot, SupervisorSnapshot
 from callboard.runtime.policy import (
@@ -55,11 +55,11 @@ class _Ended(StrEnum):
 @attrs.frozen
 class _End:
     how: _Ended
-    error: BaseException | None = None
+    error: BaseException | None = attrs.field(default=None, repr=False)
     poison: Settlement | None = None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Child(Generic[M]):
     """An actor under supervision."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 import attrs
 import trio
@@ -13,6 +13,8 @@ from callboard.messages.commands import InvokeFunctionCommand, ModelCommand
 from callboard.messages.conflation import UIBatch
 from callboard.messages.notifications import FunctionCallResultNotification
 from callboard.messages.payloads import HumanReadableStatus
+
+T = TypeVar("T")
 
 
 @attrs.define(eq=False)
@@ -108,6 +110,18 @@ class FakeHost:
     async def packages_installed(self, modules: Collection[str], run: Run) -> None:
         """Take note of installed modules."""
         await self._call("packages_installed", frozenset(modules), run)
+
+    async def between_cells(
+        self,
+        function: Callable[[], T],
+        *,
+        limit: float,
+        interrupt: Callable[[], object] | None = None,
+    ) -> T:
+        """Take note of a call, and make it here."""
+        with trio.fail_after(limit):
+            await self._call("between_cells", function, Run("between cells"))
+        return function()
 
     def missing_modules(self) -> frozenset[str]:
         """Return ``missing``."""

@@ -74,7 +74,7 @@ async def open_actors(host: FakeHost | None = None) -> AsyncIterator[Actors]:
             on_cell_thread=True,
         ),
     )
-    _connect(domains, supervisor, router, lane)
+    _connect(domains, supervisor, router, lane, lambda envelope, names: None)
     async with trio.open_nursery() as nursery:
         await nursery.start(supervisor.run)
         await supervisor.wait_running()

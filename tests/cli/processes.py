@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -151,13 +151,16 @@ class Started:
 
 @asynccontextmanager
 async def started(
-    *arguments: str | Path, patience: float = PATIENCE, **options: Any
+    *arguments: str | Path,
+    patience: float = PATIENCE,
+    argv: Sequence[str] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Started]:
-    """Start a command; it is killed if it runs at the end of the block."""
+    """Start a command, or the program ``argv``; it is killed if it runs at the end of the block."""
     options.setdefault("env", environment())
     with trio.fail_after(patience):
         process = await trio.lowlevel.open_process(
-            command(*arguments),
+            command(*arguments) if argv is None else list(argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

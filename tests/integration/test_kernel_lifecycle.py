@@ -15,6 +15,7 @@ from callboard.actors.notebook.settings import Settings
 from callboard.messages.commands import (
     ClearCacheCommand,
     Command,
+    DebugCellCommand,
     ExecuteScratchpadCommand,
     ExecuteStaleCellsCommand,
     InvokeFunctionCommand,
@@ -58,6 +59,7 @@ def commands() -> list[Command]:
         InvokeFunctionCommand(FunctionCallId("f"), "a-0", "nothing", {}),
         SyncGraphCommand({}, [CellId("nowhere")], []),
         ListSecretKeysCommand(RequestId("r")),
+        DebugCellCommand(CellId("c")),
         tick({"a-0": 2}),
     ]
 
@@ -262,9 +264,10 @@ async def test_subscribers_hear_the_end_and_then_the_stream_ends() -> None:
 
 
 async def test_a_kernel_is_cancelled_from_outside_without_leaving_anything_behind() -> None:
-    with trio.move_on_after(0.1) as scope:
+    with trio.CancelScope() as scope:
         async with open_driver(drain=0.02, kill=5) as notebook:
             notebook.post(execute({"a": FOREVER}))
+            scope.deadline = trio.current_time() + 0.1
             await trio.sleep_forever()
     assert scope.cancelled_caught
     assert notebook.kernel.ledger.balanced

@@ -26,7 +26,7 @@ from callboard.messages.payloads import CellOutput, CellStatus, HTTPRequest
 from callboard.ui.registry import ElementRegistry
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Book:
     """Everything about the notebook that one run hands to the next. Cell thread only, unless said otherwise."""
 

@@ -15,6 +15,7 @@ from callboard.actors.notebook.calls import Calls
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.executor import Executor
 from callboard.actors.notebook.failures import CellFailures, missing_module
+from callboard.actors.notebook.interludes import Interludes
 from callboard.actors.notebook.namespace import Namespace
 from callboard.actors.notebook.outputs import Outputs
 from callboard.actors.notebook.plan import RunResult
@@ -69,9 +70,12 @@ class Engine:
     calls: Calls
     presets: Presets
     scratchpad: Scratchpad
+    interludes: Interludes
     missing: MissingPackages
     on_settings: Callable[[Settings], object]
     """Told of new settings before they take effect; may refuse them with ``HostError``."""
+    on_create: Callable[[], object]
+    """Called before a notebook is instantiated."""
     interrupted_at: float = 0.0
     """When the last interrupt came, in Unix seconds; set by the control thread."""
 
@@ -85,10 +89,15 @@ class Engine:
         console: Console,
         missing: MissingPackages,
         on_settings: Callable[[Settings], object],
+        on_bound: Callable[[Mapping[str, type]], object] = lambda _: None,
+        on_create: Callable[[], object] = lambda: None,
         filename: str | None = None,
         preset: Mapping[str, object] | None = None,
     ) -> Engine:
-        """Put an engine together. ``emit`` may be called from any thread, and keeps order."""
+        """Put an engine together. ``emit`` may be called from any thread, and keeps order.
+
+        ``on_bound`` is told the types of what a cell has just bound, on the cell thread; it has to be quick.
+        """
         gate = surroundings.gate
         executor = Executor(gate, surroundings.cell_thread)
         namespace = Namespace()
@@ -102,16 +111,19 @@ class Engine:
         book = Book(settings, emit, console, outputs, namespace, surroundings.drain)
         presets = Presets(book, executor, dict(preset or {}))
         failures = CellFailures(book)
+        interludes = Interludes(executor)
         return cls(
             book=book,
             executor=executor,
-            runner=Runner(book, executor, missing, presets, failures),
+            runner=Runner(book, executor, missing, presets, failures, interludes, on_bound),
             ticks=Ticks(book, executor),
             calls=Calls(book, executor),
             presets=presets,
             scratchpad=Scratchpad(book, executor, failures, missing),
+            interludes=interludes,
             missing=missing,
             on_settings=on_settings,
+            on_create=on_create,
         )
 
     @property
@@ -148,7 +160,7 @@ class Engine:
                 # A click is over with this run: a cell left to a newer tick would never hear of it.
                 run.gives_way = False
             roots = plan.ui_roots(book.state, names)
-            owed, book.owed = book.owed, ()
+            owed = self._take_owed(run)
             if book.settings.autorun:
                 await self.runner.run(run, roots, owed=owed)
             else:
@@ -167,9 +179,14 @@ class Engine:
 
         Whatever comes instead of it finds the notebook as if the older tick had been carried out.
         """
-        owed, self.book.owed = self.book.owed, ()
-        if owed:
-            await self.runner.run(run, (), owed=owed)
+        if self.book.owed:
+            await self.runner.run(run, (), owed=self._take_owed(run))
+
+    def _take_owed(self, run: Run) -> tuple[CellId, ...]:
+        # In both places for a moment, so that nobody who looks sees them in neither.
+        run.owed = self.book.owed
+        self.book.owed = ()
+        return run.owed
 
     async def invoke(
         self, command: InvokeFunctionCommand, run: Run
@@ -198,6 +215,7 @@ class Engine:
     @_execute.register
     async def _(self, command: CreateNotebookCommand, run: Run) -> None:
         book = self.book
+        self.on_create()
         book.emit(
             NotebookDocumentTransactionNotification(
                 DocumentTransaction([ReorderCellsChange(list(command.cell_ids))], "kernel")
@@ -299,6 +317,15 @@ class Engine:
         self, codes: Mapping[CellId, str], run: Run, delete: Iterable[CellId] = ()
     ) -> tuple[CellId, ...]:
         """MUTATE: register and delete cells, tell the page, and return the roots of the run that follows."""
+        run.rebuilding = True
+        try:
+            return self._rebuild(codes, run, delete)
+        finally:
+            run.rebuilding = False
+
+    def _rebuild(
+        self, codes: Mapping[CellId, str], run: Run, delete: Iterable[CellId]
+    ) -> tuple[CellId, ...]:
         book = self.book
         autorun = book.settings.autorun
         before = book.imported_modules()

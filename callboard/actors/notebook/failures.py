@@ -24,10 +24,15 @@ from callboard.messages.payloads import (
     InterruptionError,
     UnknownError,
 )
+from callboard.redaction import excerpt
 
 _log = logging.getLogger(__name__)
 
 ANCESTOR_RAISED = "Ancestor raised"
+_LOGGED_LINES = 200
+"""Lines of a traceback that the log gets, the last ones."""
+_LOGGED_LINE = 2000
+"""Characters of one of them."""
 _OWN_FRAMES = os.path.join(os.path.dirname(__file__), "")
 
 
@@ -90,7 +95,7 @@ class CellFailures:
             return attrs.evolve(shown, traceback=traceback_html(error))
         error_id = uuid.uuid4().hex
         if cell_id is not None:
-            _log.error("error %s in cell %s", error_id, cell_id, exc_info=error)
+            _log.error("error %s in cell %s\n%s", error_id, cell_id, traceback_for_log(error))
         return InternalError(error_id, "An internal error occurred")
 
     def _definer(self, cell_id: CellId, name: str | None) -> tuple[CellId | None, str]:
@@ -174,6 +179,15 @@ def traceback_text(error: BaseException, *, own_frames: bool = False) -> str:
     except BaseException as broken:  # user code computes texts of exceptions, and may fail at it
         name = class_name(broken)
         return f"{class_name(error)} (its traceback cannot be formatted: {name})\n"
+
+
+def traceback_for_log(error: BaseException, *, own_frames: bool = False) -> str:
+    """Format a traceback for the log: bounded and without credentials; never raises.
+
+    It is logged as text and not as ``exc_info``: there are log handlers that record what local variables hold.
+    """
+    lines = traceback_text(error, own_frames=own_frames).splitlines()
+    return "\n".join(excerpt(line, _LOGGED_LINE) for line in lines[-_LOGGED_LINES:])
 
 
 def traceback_html(error: BaseException) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 import trio
+from outcome import capture
 
 from callboard.actors.host import HostError, NotebookCommand, Run
 from callboard.actors.notebook.cell_thread import CellThread
 from callboard.actors.notebook.engine import Engine
 from callboard.actors.notebook.failures import message_of, traceback_text
+from callboard.actors.notebook.interludes import Interlude
 from callboard.actors.notebook.interrupts import InterruptGate
 from callboard.actors.notebook.variables import class_name
 from callboard.messages.commands import InvokeFunctionCommand, ModelCommand
@@ -90,6 +93,51 @@ class EngineHost:
             self.gate.interrupt(stuck)
         self.gate.interrupt(run)
 
+    async def between_cells(
+        self,
+        function: Callable[[], T],
+        *,
+        limit: float,
+        interrupt: Callable[[], object] | None = None,
+    ) -> T:
+        """Call a function on the cell thread while no user code runs."""
+        started, done = trio.Event(), trio.Event()
+
+        def ended() -> None:
+            done.set()
+            if interlude.run in self.abandoned:
+                self.abandoned.remove(interlude.run)
+
+        interlude = Interlude(
+            function, on_start=lambda: self._back(started.set), on_end=lambda: self._back(ended)
+        )
+        self.engine.interludes.add(interlude)
+        self.cell_thread.submit(self._play)
+        try:
+            await started.wait()
+            with trio.fail_after(limit):
+                await done.wait()
+        except BaseException:
+            interlude.given_up = True
+            if started.is_set() and not done.is_set():
+                self.abandoned.append(interlude.run)
+                if interrupt is not None:
+                    trio.lowlevel.start_thread_soon(partial(capture, interrupt), _ignore)
+                self.gate.interrupt(interlude.run)
+            raise
+        assert interlude.ended is not None
+        if interlude.ended.error is not None:
+            raise interlude.ended.error
+        value: T = interlude.ended.value
+        return value
+
+    async def _play(self) -> None:
+        self.engine.interludes.play()
+
+    def _back(self, call: Callable[[], object]) -> None:
+        with suppress(Closed):  # the kernel did not wait for it any longer
+            self.back.put(call)
+
     async def _call(self, job: Callable[[], Coroutine[Any, Any, T]], run: Run) -> T:
         done = trio.Event()
         result: list[T] = []
@@ -111,9 +159,8 @@ class EngineHost:
             except BaseException as error:
                 failure.append(error)
             finally:
-                with suppress(Closed):  # the kernel did not wait for it any longer
-                    self.back.put(ended)
-                    self.back.release()
+                self._back(ended)
+                self.back.release()
 
         self.back.hold()
         try:
@@ -147,6 +194,10 @@ class EngineHost:
             crash.add_note(traceback_text(error, own_frames=True))
             raise crash
         return result[0]
+
+
+def _ignore(_: object) -> None:
+    """Nobody waits for it."""
 
 
 class EngineCrash(Exception):

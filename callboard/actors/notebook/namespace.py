@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Namespace:
     """The notebook's globals, and what was in them before any cell ran. Cell thread only."""
 

@@ -32,7 +32,7 @@ class PresetReport:
     """Names that elements have been bound to; known only if there are preset values."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Presets:
     """Sets an element right after the cell that binds it has run, so that no cell sees its default.
 

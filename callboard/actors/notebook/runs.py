@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from callboard.actors.notebook.analysis import CellAnalysis
 from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.executor import Ended, Executor
 from callboard.actors.notebook.failures import Blame, CellFailures, traceback_html
+from callboard.actors.notebook.interludes import Interludes
 from callboard.actors.notebook.kinds import is_a
 from callboard.actors.notebook.plan import Invalidation, RunResult
 from callboard.actors.notebook.presets import Presets
@@ -65,6 +66,8 @@ class Runner:
     missing: MissingPackages
     presets: Presets
     failures: CellFailures
+    interludes: Interludes
+    on_bound: Callable[[Mapping[str, type]], object]
     _run_ids: int = attrs.field(factory=lambda: uuid.uuid4().int >> 1, init=False)
     """The next id of a run, unlike those of any other kernel. To draw each at random passes the interpreter lock on."""
 
@@ -87,6 +90,8 @@ class Runner:
             return
         book.run_id = RunId(f"{self._run_ids:032x}")
         self._run_ids += 1
+        # Before anything is taken back: whoever looks for a variable of these cells has to wait for it.
+        run.done, run.order = 0, order
         try:
             self._announce(started)
             self.invalidate(started.invalidations, run)
@@ -95,7 +100,8 @@ class Runner:
             self._finish(round_)
         finally:
             book.run_id = None
-            run.current = None
+            run.current = run.order = None
+            run.owed = ()
 
     async def _cells(self, round_: _Round) -> None:
         run, order = round_.run, round_.order
@@ -103,6 +109,7 @@ class Runner:
             if run.interrupted:
                 round_.interrupted = order[position:]
                 return
+            self.interludes.play()
             if run.gives_way and run.newer is not round_.looked_at:
                 round_.looked_at = run.newer
                 if position and self._taken_over(run.newer, order[position:]):
@@ -110,6 +117,9 @@ class Runner:
                     run.left = len(self.book.owed)
                     return
             await self._cell(round_, cell_id)
+            run.done = position + 1
+            if run.on_progress is not None:
+                run.on_progress()
 
     def _taken_over(self, newer: Sequence[str], rest: Sequence[CellId]) -> bool:
         """Tell whether the tick that waits would run a cell again that has not started."""
@@ -226,6 +236,8 @@ class Runner:
             book.tell(cell_id, output=output)
         book.flush_console()
         book.tell(cell_id, status="idle")
+        if cell.defs and not book.settings.run_mode:
+            self.on_bound({name: type(values[name]) for name in cell.defs if name in values})
 
     def _error(self, round_: _Round, cell: CellAnalysis, ended: Ended) -> CellError:
         error = ended.error

@@ -32,7 +32,7 @@ class OutputSink(Protocol):
         """Show nothing."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Scope:
     """The cell context of one execution of a cell, with its callbacks, functions, tasks and threads.
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Literal
 
 import attrs
 
 from callboard.actors.host import HostError
 from callboard.actors.notebook.formatting import MAX_BYTES, MAX_BYTES_VARIABLE, positive_number
+
+_log = logging.getLogger(__name__)
 
 STREAM_MAX = 1_000_000
 STREAM_MAX_VARIABLE = "CALLBOARD_STD_STREAM_MAX_BYTES"
@@ -32,6 +36,12 @@ class Settings:
     """Characters of one write to stdout or stderr that are kept."""
     package_manager: str | None = None
     """The package manager that the user chose."""
+    dotenv: tuple[str, ...] | None = None
+    """Paths of the dotenv files; None for ``.env`` in the project."""
+    dotenv_override: bool = True
+    """Whether a changed dotenv file changes variables that it has set before."""
+    request_timeout: float = 30.0
+    """Seconds that a request to a data domain (datasets, SQL, storage, secrets, cache) has, from posting to its end."""
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -60,18 +70,25 @@ class Settings:
         management = _section(config, "package_management")
         change = runtime.get("on_cell_change", self.on_cell_change)
         if change not in ("autorun", "lazy"):
-            raise HostError(
-                f"config.runtime.on_cell_change must be 'autorun' or 'lazy', not {change!r}"
-            )
+            # The value is not repeated: a config has secrets elsewhere, and may have got mixed up.
+            raise HostError("config.runtime.on_cell_change must be 'autorun' or 'lazy'")
         manager = management.get("manager", self.package_manager)
         if manager is not None and not isinstance(manager, str):
             raise HostError(
                 f"config.package_management.manager must be a string, not {type(manager).__name__}"
             )
+        override = runtime.get("dotenv_override", self.dotenv_override)
+        if not isinstance(override, bool):
+            raise HostError(
+                f"config.runtime.dotenv_override must be true or false, not {type(override).__name__}"
+            )
         return attrs.evolve(
             self,
             on_cell_change=change,
             package_manager=manager,
+            dotenv=_paths(runtime, "dotenv", self.dotenv),
+            dotenv_override=override,
+            request_timeout=_seconds(runtime, "request_timeout", self.request_timeout),
             output_max_bytes=_positive(runtime, "output_max_bytes", self.output_max_bytes),
             std_stream_max_bytes=_positive(
                 runtime, "std_stream_max_bytes", self.std_stream_max_bytes
@@ -88,8 +105,33 @@ def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return section
 
 
+def _paths(
+    section: Mapping[str, Any], name: str, default: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    """Return a list of paths; what is none is ignored with a warning, which says nothing of what it is."""
+    if name not in section:
+        return default
+    value = section[name]
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple):
+        _log.warning("config.runtime.%s must be a list, not %s", name, type(value).__name__)
+        return default
+    paths = tuple(path for path in value if isinstance(path, str) and path)
+    if len(paths) < len(value):
+        _log.warning("config.runtime.%s holds entries that are no paths", name)
+    return paths
+
+
 def _positive(section: Mapping[str, Any], name: str, default: int) -> int:
     value = section.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise HostError(f"config.runtime.{name} must be a positive whole number, not {value!r}")
+        raise HostError(f"config.runtime.{name} must be a positive whole number")
     return value
+
+
+def _seconds(section: Mapping[str, Any], name: str, default: float) -> float:
+    value = section.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < inf:
+        raise HostError(f"config.runtime.{name} must be a positive number")
+    return float(value)

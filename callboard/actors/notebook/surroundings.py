@@ -44,6 +44,10 @@ class Surroundings(Protocol):
     def gate(self) -> InterruptGate:
         """What lets interrupts through to user code."""
 
+    @property
+    def own_process(self) -> bool:
+        """Whether the process is nothing but a kernel, so that its environment is the notebook's."""
+
     def connect(self, wiring: Wiring) -> AbstractContextManager[None]:
         """Connect user code for the duration of the block, and put everything back after it."""
 
@@ -61,6 +65,7 @@ class Embedded:
 
     cell_thread: CellThread = attrs.field(factory=CellThread)
     gate: InterruptGate = attrs.field(factory=InterruptGate)
+    own_process: bool = attrs.field(default=False, init=False)
 
     @contextmanager
     def connect(self, wiring: Wiring) -> Iterator[None]:

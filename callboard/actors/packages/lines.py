@@ -8,8 +8,7 @@ from typing import Final
 
 import attrs
 
-CUT_MARK: Final = "…"
-"""Stands at the end of a line that was cut."""
+from callboard.redaction import CUT_MARK
 
 _LINE_END: Final = re.compile(rb"(\r\n|\n|\r)")
 

@@ -133,7 +133,7 @@ class Project:
     """
 
     files: frozenset[str] = frozenset()
-    pyproject: str = ""
+    pyproject: str = attrs.field(default="", repr=False)
     prefix: str = ""
     beside_prefix: frozenset[str] = attrs.field(default=frozenset())
     """The names in the directory that holds the environment."""

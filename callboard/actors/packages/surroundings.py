@@ -38,7 +38,7 @@ class Surroundings:
     """
 
     interpreter: str
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = attrs.field(repr=False)
     cwd: str
     which: Callable[[str], str | None]
     project: Project = attrs.field(factory=Project)

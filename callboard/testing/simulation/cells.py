@@ -133,6 +133,7 @@ class SimulatedSurroundings:
 
     cell_thread: SimulatedCells = attrs.field(factory=SimulatedCells)
     gate: InterruptGate = attrs.field(factory=InterruptGate)
+    own_process: bool = attrs.field(default=False, init=False)
 
     @contextmanager
     def connect(self, wiring: Wiring) -> Iterator[None]:

@@ -13,6 +13,7 @@ from callboard.testing.faults import FaultPlan, Faults
 from callboard.testing.simulation.cells import SimulatedSurroundings
 from callboard.testing.simulation.installer import SimulatedInstaller
 from callboard.testing.simulation.scheduler import run_seeded
+from callboard.testing.simulation.threads import SimulatedThreads
 from callboard.ui.element import UIElement
 
 
@@ -71,7 +72,12 @@ def run_serially(commands: Iterable[Command], *, installed: Iterable[str] = ()) 
     async def main() -> NotebookValues:
         installer = SimulatedInstaller(Random(0), Faults(FaultPlan()), "")
         installer.installed.update(installed)
-        outside = Outside(processes=installer, rng=Random(0), wall_clock=lambda: 0.0)
+        outside = Outside(
+            processes=installer,
+            threads=SimulatedThreads(Random(0)),
+            rng=Random(0),
+            wall_clock=lambda: 0.0,
+        )
         with installer.importable():
             async with open_kernel(surroundings=SimulatedSurroundings(), outside=outside) as kernel:
                 for command in commands:

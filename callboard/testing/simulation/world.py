@@ -24,6 +24,7 @@ from callboard.testing.faults import FaultPlan, Faults
 from callboard.testing.record import Record
 from callboard.testing.simulation.cells import SimulatedSurroundings
 from callboard.testing.simulation.installer import SimulatedInstaller
+from callboard.testing.simulation.threads import SimulatedThreads
 
 SECRET = "canary-3f9c2b71d84e"  # noqa: S105
 """A password that the simulated package index has; it must never be seen."""
@@ -118,7 +119,9 @@ async def open_world(
     def around(domain: Domain) -> Domain:
         return faults.around(record.around(domain))
 
-    outside = Outside(processes=installer, rng=rng, wall_clock=clock, around=around)
+    outside = Outside(
+        processes=installer, threads=SimulatedThreads(rng), rng=rng, wall_clock=clock, around=around
+    )
     tasks = _tasks()
     violations: list[str] = []
     with installer.importable():

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.actors.packages.redaction import HIDDEN, Redactor
+from callboard.actors.packages.redaction import Redactor
+from callboard.redaction import HIDDEN
 
 plain = Redactor()
 

@@ -14,6 +14,7 @@ from callboard.actors.notebook.plan.dormant import (
     remember,
     wake,
 )
+from callboard.actors.notebook.plan.foresight import Change, Foresight
 from callboard.actors.notebook.plan.mutation import Mutation, mutate
 from callboard.actors.notebook.plan.run import (
     Finish,
@@ -40,8 +41,10 @@ from callboard.actors.notebook.plan.state import (
 )
 
 __all__ = [
+    "Change",
     "ConfigPlan",
     "Finish",
+    "Foresight",
     "Invalidation",
     "Mutation",
     "NotebookState",

@@ -1,0 +1,170 @@
+"""Scenarios in which data domains are slow while a slider is dragged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.scenario import HANGING, Drag, Scenario, Timed, Wire
+
+EXTRAS = (
+    "altair==6.3.0",
+    "fsspec==2026.9.0",
+    "narwhals==2.29.0",
+    "polars==2.1.0",
+    "sqlalchemy==2.1.9",
+    "sqlglot==30.30.0",
+)
+"""What the notebooks of these scenarios import; the same for every kernel."""
+ROWS = 30_000_000
+TABLES = 1_000
+
+ENGINE = f"""
+import os
+import tempfile
+import sqlalchemy
+
+_folder = tempfile.mkdtemp()
+catalogue = sqlalchemy.create_engine("sqlite:///" + os.path.join(_folder, "catalogue.db"))
+with catalogue.begin() as _connection:
+    _connection.execute(sqlalchemy.text("CREATE TABLE parts (id INTEGER)"))
+
+def hang(*_ignored):
+    if armed:
+        time.sleep({HANGING})
+        armed.clear()
+
+armed = []
+sqlalchemy.event.listen(catalogue, "before_cursor_execute", hang)
+"""
+
+STORAGE = """
+from fsspec.implementations.memory import MemoryFileSystem
+
+class Bucket(MemoryFileSystem):
+    cachable = False
+    store = {}
+    pseudo_dirs = [""]
+    seconds = 0
+
+    def ls(self, path, detail=True, **kwargs):
+        time.sleep(self.seconds)
+        return super().ls(path, detail=detail, **kwargs)
+
+bucket = Bucket()
+for _number in range(100):
+    bucket.pipe_file(f"/file-{_number:03}.csv", b"a,b")
+"""
+
+FRAME = f"""
+import polars
+frame = polars.DataFrame({{"number": polars.int_range({ROWS}, eager=True).reverse() * 7 % 1000003}})
+"""
+
+BIG_CATALOGUE = f"""
+import os
+import tempfile
+import sqlite3
+
+_path = os.path.join(tempfile.mkdtemp(), "big.db")
+_connection = sqlite3.connect(_path)
+for _number in range({TABLES}):
+    _connection.execute(f"CREATE TABLE part_{{_number:04}} (id INTEGER, name TEXT, price REAL)")
+_connection.commit()
+_connection.close()
+path = _path
+"""
+
+
+def data_scenarios(name: str, cells: Wire) -> list[Scenario]:
+    """A drag beside a slow backend of each kind; ``name`` ends the names of scenarios."""
+
+    def beside(
+        what: str, text: str, more: dict[str, str], commands: list[Timed], seconds: float
+    ) -> Scenario:
+        return Scenario(
+            what + name,
+            f"60 Hz drag; one second in, {text}",
+            {**cells, **more},
+            Drag(start=0.5, seconds=seconds, rate=60.0),
+            commands=commands,
+            disturbed=1.5,
+            undisturbed="idle" + name,
+        )
+
+    made = {
+        "type": "execute-cells",
+        "cellIds": ["big"],
+        "codes": ['import sqlalchemy\nbig = sqlalchemy.create_engine("sqlite:///" + path)'],
+    }
+    discovered = [{"op": "data-source-connections"}]
+    return [
+        beside(
+            "listing",
+            f"a catalogue takes {HANGING:g} s to list its tables",
+            {"engine": ENGINE, "arm": "armed.append(True)"},
+            [Timed(1.5, tables("listing", "catalogue"), [replied("sql-table-list-preview")])],
+            HANGING + 3,
+        ),
+        beside(
+            "storage",
+            f"a storage takes {HANGING:g} s to list its files",
+            {"bucket": STORAGE, "slow": f"Bucket.seconds = {HANGING}"},
+            [Timed(1.5, files("listing", "bucket"), [replied("storage-entries")])],
+            HANGING + 3,
+        ),
+        beside(
+            "preview",
+            f"a column of {ROWS:,} numbers is summarised, three times",
+            {"frame": FRAME},
+            [
+                Timed(at, column("frame", "number"), [{"op": "data-column-preview"}])
+                for at in (1.5, 2.5, 3.5)
+            ],
+            HANGING,
+        ),
+        beside(
+            "catalogue",
+            f"a cell makes an engine with {TABLES:,} tables",
+            {"tables": BIG_CATALOGUE},
+            [Timed(1.5, made, discovered)],
+            HANGING,
+        ),
+    ]
+
+
+def tables(request: str, engine: str) -> dict[str, Any]:
+    """A listing of the tables of an engine."""
+    return {
+        "type": "list-sql-tables",
+        "requestId": request,
+        "engine": engine,
+        "database": "",
+        "schema": "main",
+    }
+
+
+def files(request: str, namespace: str) -> dict[str, Any]:
+    """A listing of the files of a storage."""
+    return {
+        "type": "storage-list-entries",
+        "requestId": request,
+        "namespace": namespace,
+        "limit": 1000,
+        "prefix": "",
+    }
+
+
+def column(table: str, name: str) -> dict[str, Any]:
+    """A summary of a column of a dataframe."""
+    return {
+        "type": "preview-dataset-column",
+        "sourceType": "local",
+        "source": "memory",
+        "tableName": table,
+        "columnName": name,
+    }
+
+
+def replied(op: str) -> dict[str, Any]:
+    """What answers a request with the id ``listing``."""
+    return {"op": op, "request_id": "listing"}

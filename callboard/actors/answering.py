@@ -1,0 +1,159 @@
+"""The behaviour that all domains share that answer requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import attrs
+import trio
+
+from callboard.actors.domain import Domain
+from callboard.actors.host import BetweenCells
+from callboard.actors.requests import Answers, Reads, Refused
+from callboard.engines.placement import Place
+from callboard.messages.notifications import Notification
+from callboard.messages.replies import error_reply
+from callboard.runtime import ActorContext, Envelope, Outcome, Workers
+
+C = TypeVar("C")
+T = TypeVar("T")
+
+CELL_THREAD_SECONDS = 5.0
+"""How long a call may keep the thread of the notebook's code from the notebook."""
+AT_A_TIME = 64
+"""Requests that a domain works on at a time. Most of them wait, for a cell or for a thread."""
+
+
+@attrs.frozen
+class Means:
+    """What carrying out requests takes, apart from the domain itself."""
+
+    reads: Reads
+    workers: Workers
+    host: BetweenCells
+    notify: Callable[[Notification], object]
+
+
+@attrs.frozen
+class Watch:
+    """Has a domain told of variables that a cell has just bound, after the run and off its path."""
+
+    interesting: Callable[[type], bool]
+    """Whether values of a type are worth it. Called on the cell thread after every cell, so it has to be quick."""
+    message: Callable[[frozenset[str]], object]
+    """Makes the internal message that names the variables."""
+
+
+@attrs.frozen
+class RequestDomain:
+    """A domain that answers requests, without the kernel that it needs for that; see `Domain`."""
+
+    name: str
+    commands: tuple[type[Any], ...]
+    answers: Answers[Any]
+    """Outlives the incarnations of the actor."""
+    internal: tuple[type[Any], ...] = ()
+    conflation: Any = None
+    capacity: int = 256
+    threads: int = 8
+    """Calls of its backends at a time, hung ones included."""
+    watch: Watch | None = None
+
+    def of(self, means: Means, timeout: Callable[[], float]) -> Domain:
+        """Make the domain of one kernel."""
+        return Domain(
+            self.name,
+            self.commands,
+            lambda: AnsweringBehaviour(self.answers, means),
+            internal=self.internal,
+            capacity=self.capacity,
+            conflation=self.conflation,
+            reads=self.answers.reads,
+            timeout=timeout,
+        )
+
+
+@attrs.define(eq=False)
+class Asked(Generic[C]):
+    """A request under way in a kernel; see `Request`."""
+
+    envelope: Envelope[C]
+    means: Means
+
+    @property
+    def command(self) -> C:
+        """The command."""
+        return self.envelope.message
+
+    async def variable(self, name: str) -> object:
+        """Return the value of a notebook variable as of the command's place in the order."""
+        return await self.means.reads.value(self.envelope.seq, name)
+
+    async def call(
+        self,
+        function: Callable[[], T],
+        place: Place = Place.ANY_THREAD,
+        *,
+        exclusive: object | None = None,
+        interrupt: Callable[[], object] | None = None,
+    ) -> T:
+        """Call blocking code off the control thread."""
+        if place is Place.ANY_THREAD:
+            return await self.means.workers.call(function, exclusive=exclusive, interrupt=interrupt)
+        try:
+            return await self.means.host.between_cells(
+                function, limit=CELL_THREAD_SECONDS, interrupt=interrupt
+            )
+        except trio.TooSlowError:
+            raise Refused(
+                f"it took more than {CELL_THREAD_SECONDS:g} s on the thread of the notebook's code, "
+                "which is where its library wants to be called"
+            ) from None
+
+    def notify(self, notification: Notification) -> None:
+        """Tell all subscribers something that is not the reply."""
+        self.means.notify(notification)
+
+
+@attrs.define(eq=False)
+class AnsweringBehaviour(Generic[C]):
+    """Has each request carried out in a task of its own, started in the order in which they were sent.
+
+    So one that waits, for a cell or for a backend that hangs, holds up none behind it.
+    """
+
+    answers: Answers[C]
+    means: Means
+    at_a_time: int = AT_A_TIME
+    _context: ActorContext[C] = attrs.field(init=False)
+    _places: trio.CapacityLimiter = attrs.field(init=False)
+
+    async def on_start(self, context: ActorContext[C]) -> None:
+        """Get ready for requests."""
+        self._context = context
+        self._places = trio.CapacityLimiter(self.at_a_time)
+
+    async def handle(self, envelope: Envelope[C]) -> None:
+        """Start one request, as soon as fewer than ``at_a_time`` are under way."""
+        await self._places.acquire_on_behalf_of(envelope)
+        self._context.hand_over(envelope, self._carry_out)
+
+    async def on_stop(self) -> None:
+        """Nothing to release."""
+
+    async def _carry_out(self, envelope: Envelope[C]) -> None:
+        try:
+            reply = await self.answers.answer(Asked(envelope, self.means))
+        except Refused as refusal:
+            text = str(refusal)
+            command: Any = envelope.message
+            reply = refusal.reply or error_reply(command, text)
+            if reply is not None:
+                envelope.answer(reply)
+            envelope.settle(Outcome.FAILED, reason=text, error=refusal)
+        else:
+            if reply is not None:
+                envelope.answer(reply)
+        finally:
+            self._places.release_on_behalf_of(envelope)

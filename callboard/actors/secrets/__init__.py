@@ -1,0 +1,1 @@
+"""The secrets domain: which secrets there are, by name, and the dotenv files that some of them come from."""

@@ -1,0 +1,45 @@
+"""The domains that answer requests about data, with what each of them needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from callboard.actors.answering import RequestDomain, Watch
+from callboard.actors.secrets.answers import COMMANDS as SECRETS_COMMANDS
+from callboard.actors.secrets.answers import SecretsAnswers
+from callboard.actors.secrets.environ import Environ
+from callboard.actors.secrets.loader import DotenvLoader, DotenvSettings
+from callboard.actors.storage.answers import COMMANDS as STORAGE_COMMANDS
+from callboard.actors.storage.answers import INTERNAL as STORAGE_INTERNAL
+from callboard.actors.storage.answers import StorageAnswers
+from callboard.actors.storage.introspection import Introspect as IntrospectStorages
+from callboard.actors.storage.introspection import IntrospectConflation as StoragesConflation
+from callboard.actors.storage.recognition import interesting as may_be_storage
+from callboard.virtual_files import VirtualFiles
+
+
+def dotenv_loader(
+    settings: Callable[[], DotenvSettings],
+    filename: Callable[[], str | None],
+    warn: Callable[[str], object],
+    *,
+    own_process: bool,
+) -> DotenvLoader:
+    """Make what loads a notebook's dotenv files: into the environment of the process only if that is the kernel's."""
+    environ = Environ.of_process() if own_process else Environ.private()
+    return DotenvLoader(environ, settings, filename, warn)
+
+
+def data_domains(loader: DotenvLoader, files: VirtualFiles | None) -> tuple[RequestDomain, ...]:
+    """Make the data domains of one kernel."""
+    return (
+        RequestDomain(
+            "storage",
+            STORAGE_COMMANDS,
+            StorageAnswers(files),
+            internal=STORAGE_INTERNAL,
+            conflation=StoragesConflation(),
+            watch=Watch(may_be_storage, IntrospectStorages),
+        ),
+        RequestDomain("secrets", SECRETS_COMMANDS, SecretsAnswers(loader)),
+    )
