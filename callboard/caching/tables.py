@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from functools import cache
 from importlib.util import find_spec
@@ -29,8 +30,10 @@ def _array(hasher: Hasher, array: Any) -> bytes:
 
 
 def _digest_of(array: Any) -> bytes:
+    if array.dtype.kind in "biufc" and array.flags.c_contiguous and array.nbytes <= 4 * PIECE:
+        return hashlib.sha256(array).digest()
     row = array.nbytes // array.shape[0] if array.shape else array.nbytes
-    if array.flags.c_contiguous or row * 8 > PIECE:
+    if array.flags.c_contiguous or row * 4 > PIECE:
         return bulk_digest(_bytes_of(array))
 
     def piece(start: int, stop: int) -> memoryview:

@@ -281,7 +281,7 @@ def test_digests_are_the_same_in_processes_with_other_hash_seeds() -> None:
 @given(st.binary(min_size=1, max_size=64), st.integers(0, 63), st.integers(1, 255))
 @settings(max_examples=8, deadline=None)
 def test_every_byte_of_large_data_counts(unit: bytes, place: int, change: int) -> None:
-    data = bytearray(unit * (6 * bulk.PIECE // len(unit)))
+    data = bytearray(unit * (20 * bulk.PIECE // len(unit)))
     before = bulk.bulk_digest(memoryview(data))
     assert bulk.bulk_digest(memoryview(bytes(data))) == before
     data[place * len(data) // 64] = (data[place * len(data) // 64] + change) % 256
@@ -289,9 +289,36 @@ def test_every_byte_of_large_data_counts(unit: bytes, place: int, change: int) -
 
 
 def test_the_number_of_threads_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = memoryview(os.urandom(5 * bulk.PIECE + 3))
+    data = memoryview(os.urandom(17 * bulk.PIECE + 3))
     digests = set()
     for processors in (1, 2, 8):
         monkeypatch.setattr(bulk, "_processors", lambda count=processors: count)
         digests.add(bulk.bulk_digest(data))
     assert len(digests) == 1
+
+
+def test_what_fails_in_a_helping_thread_is_raised_and_nothing_goes_on_after_it() -> None:
+    main = threading.get_ident()
+    size = 400 * bulk.PIECE
+    data = memoryview(bytes(bulk.PIECE))
+    failed: list[int] = []
+    after: list[int] = []
+
+    def piece(start: int, stop: int) -> memoryview:
+        if failed:
+            after.append(start)
+        if threading.get_ident() == main:
+            # Until a helper has come, so that there is something left for it.
+            helped.wait(0.05)
+            return data
+        failed.append(start)
+        helped.set()
+        raise ZeroDivisionError
+
+    helped = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "_processors", lambda: 2)
+        with pytest.raises(ZeroDivisionError):
+            bulk.digest_in_pieces(size, piece)
+    assert len(failed) == 1
+    assert len(after) <= 2  # of four hundred
