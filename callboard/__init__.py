@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from callboard.authoring.requests import request
     from callboard.authoring.sql import sql
     from callboard.authoring.threads import Thread, current_thread
+    from callboard.caching import cache, lru_cache, persistent_cache
     from callboard.kernel import open_kernel
 
 __all__ = [
     "OutsideCell",
     "StopCell",
     "Thread",
+    "cache",
     "current_thread",
+    "lru_cache",
     "md",
     "open_kernel",
     "output",
+    "persistent_cache",
     "request",
     "sql",
     "stop",
@@ -35,10 +39,13 @@ _HOMES = {
     "OutsideCell": "callboard.authoring.context",
     "StopCell": "callboard.authoring.control",
     "Thread": "callboard.authoring.threads",
+    "cache": "callboard.caching",
     "current_thread": "callboard.authoring.threads",
+    "lru_cache": "callboard.caching",
     "md": "callboard.authoring.markdown",
     "open_kernel": "callboard.kernel",
     "output": "callboard.authoring",
+    "persistent_cache": "callboard.caching",
     "request": "callboard.authoring.requests",
     "sql": "callboard.authoring.sql",
     "stop": "callboard.authoring.control",

@@ -25,6 +25,7 @@ SHARED_PORTS = frozenset({"host", "domain", "requests", "answering"})
 PURE = (
     "callboard.messages",
     "callboard.authoring",
+    "callboard.caching",
     "callboard.ui",
     "callboard.percent",
     "callboard.redaction",
@@ -119,6 +120,8 @@ RULES = (
     avoids("callboard.actors", "dotenv", when_loaded=True),
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),
+    avoids("callboard.caching", "trio", "callboard.runtime", "callboard.actors"),
+    avoids("callboard.caching", "callboard.messages", when_loaded=True),
     avoids("callboard.ui", "trio", "callboard.runtime", "callboard.actors"),
     keeps_to("callboard.sqlparse", "callboard.messages"),
     avoids("callboard.ui", "callboard.messages", when_loaded=True),

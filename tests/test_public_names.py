@@ -45,6 +45,7 @@ def test_importing_callboard_loads_nothing_else() -> None:
     [
         "cb.ui.array([cb.ui.slider(0, 10), cb.ui.dropdown(['a']), cb.ui.date()]).value",
         "f'{cb.ui.text()}'",
+        "cb.cache(lambda x: x)([1]); cb.lru_cache; cb.persistent_cache",
         "cb.md('# a'); cb.output.append(''); cb.request(); cb.Thread; cb.StopCell; cb.stop(False)",
     ],
 )

@@ -8,10 +8,8 @@ from typing import Any
 import attrs
 
 from callboard.messages.commands import (
-    ClearCacheCommand,
     CodeCompletionCommand,
     DebugCellCommand,
-    GetCacheInfoCommand,
     SetBreakpointsCommand,
 )
 from callboard.runtime import Behaviour
@@ -42,7 +40,6 @@ class Domain:
 ABSENT: dict[str, tuple[type[Any], ...]] = {
     "completion": (CodeCompletionCommand,),
     "debugger": (DebugCellCommand, SetBreakpointsCommand),
-    "cache": (ClearCacheCommand, GetCacheInfoCommand),
 }
 """Domains that have no actor yet, with the commands they will own. These are answered ``rejected``."""
 

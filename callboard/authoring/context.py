@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from callboard.authoring.queries import RunningQuery
     from callboard.authoring.threads import Thread
@@ -76,6 +76,35 @@ class CellContext(Protocol):
 
     def query_ended(self, query: RunningQuery) -> None:
         """A database is through with a query, or was interrupted; called on the thread that started it."""
+
+
+class CellCode(Protocol):
+    """A cell as its source has it."""
+
+    @property
+    def cell_id(self) -> CellId:
+        """Its id."""
+
+    @property
+    def code(self) -> str:
+        """Its source."""
+
+    @property
+    def refs(self) -> Collection[str]:
+        """The global names it needs."""
+
+
+class KnowsCells(Protocol):
+    """What a cell context may offer besides: where variables come from."""
+
+    def made_by(self, name: str) -> Sequence[CellCode]:
+        """The cell that defines a variable and all cells that feed it; empty if no cell does. From any thread."""
+
+    def global_name(self, name: str) -> str:
+        """The name in the namespace of a name in this cell's source: those of private variables differ."""
+
+    def plain_name(self, name: str) -> str:
+        """The name in the source of any cell of a name in the namespace."""
 
 
 current_context: ContextVar[CellContext | None] = ContextVar("callboard_cell", default=None)

@@ -44,6 +44,7 @@ from callboard.actors.ui import (
     UIBehaviour,
     UIConflation,
 )
+from callboard.caching.registry import caches_of
 from callboard.kernel.data import data_domains, dotenv_loader
 from callboard.kernel.handle import Kernel
 from callboard.kernel.outside import Outside
@@ -309,7 +310,7 @@ def _assemble(
             internal=PACKAGES_INTERNAL,
             capacity=32,
         ),
-        *data_domains(lambda: engine.book.settings, loader, files),
+        *data_domains(lambda: engine.book.settings, loader, files, caches_of(engine.book.registry)),
     )
 
     def with_means(domain: Domain | RequestDomain) -> Domain:

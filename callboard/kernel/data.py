@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callboard.actors.answering import RequestDomain, Watch
+from callboard.actors.cache import COMMANDS as CACHE_COMMANDS
+from callboard.actors.cache import CacheAnswers, CachesView
 from callboard.actors.datasets.answers import COMMANDS as DATASETS_COMMANDS
 from callboard.actors.datasets.answers import INTERNAL as DATASETS_INTERNAL
 from callboard.actors.datasets.answers import DatasetsAnswers
@@ -41,7 +43,10 @@ def dotenv_loader(
 
 
 def data_domains(
-    settings: Callable[[], Settings], loader: DotenvLoader, files: VirtualFiles | None
+    settings: Callable[[], Settings],
+    loader: DotenvLoader,
+    files: VirtualFiles | None,
+    caches: CachesView,
 ) -> tuple[RequestDomain, ...]:
     """Make the data domains of one kernel."""
     return (
@@ -63,4 +68,5 @@ def data_domains(
             watch=Watch(may_be_storage, IntrospectStorages),
         ),
         RequestDomain("secrets", SECRETS_COMMANDS, SecretsAnswers(loader)),
+        RequestDomain("cache", CACHE_COMMANDS, CacheAnswers(caches)),
     )

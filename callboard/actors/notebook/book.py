@@ -74,6 +74,7 @@ class Book:
             initial_values=self.initial_values,
             prefix=cell_id,
             queries=self.queries,
+            graph_of=lambda: self.state.graph,
         )
         self.scopes[cell_id] = scope
         return scope

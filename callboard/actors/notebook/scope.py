@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from callboard.actors.notebook.analysis import CellAnalysis, demangle, is_private, mangle
+from callboard.actors.notebook.graph import Graph
 from callboard.actors.notebook.queries import RunningQueries
 from callboard.authoring.queries import RunningQuery
 from callboard.authoring.threads import Thread
@@ -47,6 +49,8 @@ class Scope:
     prefix: str
     queries: RunningQueries = attrs.field(factory=RunningQueries)
     """Those of the whole notebook."""
+    graph_of: Callable[[], Graph] = Graph
+    """The cells as they are now; safe from any thread."""
     reads_own: bool = False
     """Whether elements of the cell may be read: in callbacks and functions, not in the cell itself."""
     threads: set[Thread] = attrs.field(factory=set)
@@ -101,6 +105,24 @@ class Scope:
     def query_ended(self, query: RunningQuery) -> None:
         """Forget a query that is over."""
         self.queries.ended(query)
+
+    def made_by(self, name: str) -> Sequence[CellAnalysis]:
+        """Return the cell that defines a variable and all that feed it."""
+        graph = self.graph_of()
+        private = demangle(name)
+        definers = graph.definers(name) if private is None else [private[0]]
+        starts = {cell_id for cell_id in definers if cell_id in graph}
+        return [graph.cells[cell_id] for cell_id in starts | graph.ancestors(starts)]
+
+    def global_name(self, name: str) -> str:
+        """Return the name of a variable of this cell in the namespace."""
+        return mangle(name, self.cell_id) if is_private(name) else name
+
+    @staticmethod
+    def plain_name(name: str) -> str:
+        """Return the name of a variable in the source of its cell."""
+        private = demangle(name)
+        return name if private is None else private[1]
 
     def for_callback(self) -> Scope:
         """Return the scope of all callbacks of the cell's elements; elements made there get ids of their own."""
