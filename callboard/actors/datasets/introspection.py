@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from operator import itemgetter
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ _GROUPS: Final[dict[Frame, str]] = {
 
 async def introspect(
     request: Request[Introspect],
-    depth: Callable[[], Discovery],
+    depth: Discovery,
     *,
     patience: float,
     wait: float,
@@ -99,7 +99,7 @@ async def introspect(
             place = Place.CELL_THREAD if group == "between cells" else Place.ANY_THREAD
             nursery.start_soon(_announce_frames, request, found, place)
         if engines:
-            nursery.start_soon(_announce_engines, request, engines, depth(), patience)
+            nursery.start_soon(_announce_engines, request, engines, depth, patience)
 
 
 async def _values(request: Request[Introspect], wait: float) -> dict[str, Any]:
