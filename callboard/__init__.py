@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from callboard.authoring.control import StopCell, stop
     from callboard.authoring.markdown import md
     from callboard.authoring.requests import request
+    from callboard.authoring.sql import sql
     from callboard.authoring.threads import Thread, current_thread
     from callboard.kernel import open_kernel
 
@@ -25,6 +26,7 @@ __all__ = [
     "open_kernel",
     "output",
     "request",
+    "sql",
     "stop",
     "ui",
 ]
@@ -38,6 +40,7 @@ _HOMES = {
     "open_kernel": "callboard.kernel",
     "output": "callboard.authoring",
     "request": "callboard.authoring.requests",
+    "sql": "callboard.authoring.sql",
     "stop": "callboard.authoring.control",
 }
 

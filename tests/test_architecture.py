@@ -29,6 +29,7 @@ PURE = (
     "callboard.percent",
     "callboard.redaction",
     "callboard.engines",
+    "callboard.sqlparse",
     "callboard.actors.notebook.analysis",
     "callboard.actors.notebook.graph",
     "callboard.actors.notebook.plan",
@@ -119,6 +120,7 @@ RULES = (
     avoids("callboard.authoring", "trio", "callboard.runtime", "callboard.actors"),
     avoids("callboard.authoring", "callboard.messages", when_loaded=True),
     avoids("callboard.ui", "trio", "callboard.runtime", "callboard.actors"),
+    keeps_to("callboard.sqlparse", "callboard.messages"),
     avoids("callboard.ui", "callboard.messages", when_loaded=True),
     Rule(
         "a domain imports no other domain",

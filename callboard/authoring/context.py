@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from callboard.authoring.queries import RunningQuery
     from callboard.authoring.threads import Thread
     from callboard.messages.ids import CellId, UIElementId
     from callboard.messages.payloads import HTTPRequest
@@ -66,6 +67,15 @@ class CellContext(Protocol):
 
     def thread_ended(self, thread: Thread) -> None:
         """A thread of this cell is through; called on that thread, in its inherited context."""
+
+    def query_started(self, query: RunningQuery) -> None:
+        """A database is about to work for this code; called on the thread that waits for it.
+
+        An interrupt of the run calls `query.interrupt()` before it breaks the code.
+        """
+
+    def query_ended(self, query: RunningQuery) -> None:
+        """A database is through with a query, or was interrupted; called on the thread that started it."""
 
 
 current_context: ContextVar[CellContext | None] = ContextVar("callboard_cell", default=None)

@@ -47,6 +47,9 @@ Drag a slider at 60 Hz while a package installs, and measure what the hand on th
 The notebook examples/drag.py runs in a kernel of this process. Halfway through, a small package is
 installed into a throw-away environment; from a package index, or where none answers a wheel built on
 the spot. A latency is the time from sending a value to the output with that value, or a later one.
+
+With --fault something goes wrong before the installation: the view says what, when, and what it did to
+the actors, and the promises are judged as ever. --fault list says what there is.
 """
 _DEMO_STATUS = """\
 exit status:
@@ -157,6 +160,9 @@ def _demo(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print the figures as one JSON object instead"
     )
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the final view into FILE")
+    parser.add_argument(
+        "--fault", metavar="NAME", help="put in a fault while dragging; list says which there are"
+    )
 
 
 def _simulate(parser: argparse.ArgumentParser) -> None:
@@ -167,6 +173,18 @@ def _simulate(parser: argparse.ArgumentParser) -> None:
         "--first", type=int, default=0, metavar="SEED", help="the seed to begin with (default: 0)"
     )
     parser.add_argument("--replay", type=int, metavar="SEED", help="show one seed in full")
+    parser.add_argument(
+        "--bug",
+        metavar="NAME",
+        help="plant a defect into the kernel first, to see what a failure looks like; list names them",
+    )
+    parser.add_argument(
+        "--last",
+        type=_count,
+        default=80,
+        metavar="N",
+        help="how many lines of a timeline to show (default: 80)",
+    )
     parser.add_argument(
         "--shrink",
         action="store_true",

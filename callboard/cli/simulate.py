@@ -15,25 +15,46 @@ from callboard.cli import fail
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from callboard.testing.faults import FaultPlan
     from callboard.testing.simulation import Result
 
 
 def main(options: argparse.Namespace) -> int:
     """Run seeds one after another; 1 if a promise was broken."""
     from callboard.testing.faults import FaultPlan
-    from callboard.testing.simulation import shrink, simulate
 
     try:
         plan = FaultPlan.of(*options.fault) if options.fault else None
     except ValueError as error:
         return fail(str(error))
+    for fault in () if plan is None else plan.faults:
+        if not fault.kind.simulated:
+            return fail(f"{fault.name} is not simulated; it is put in by {fault.kind.test}")
+    if options.bug is None:
+        return _simulate(options, plan)
+    from callboard.testing.simulation.bugs import BUGS, planted
+
+    if options.bug == "list":
+        width = max(map(len, BUGS))
+        for bug in BUGS.values():
+            print(f"{bug.name:{width}}  {bug.meaning}")
+        return 0
+    if options.bug not in BUGS:
+        return fail(f"there is no bug {options.bug!r} to plant; there are {', '.join(BUGS)}")
+    with planted(options.bug):
+        return _simulate(options, plan)
+
+
+def _simulate(options: argparse.Namespace, plan: FaultPlan | None) -> int:
+    from callboard.testing.simulation import shrink, simulate
+
     if options.replay is not None:
         result = simulate(options.replay, plan=plan)
         if options.shrink and not result.passed:
             result = shrink(result)
-        print(result)
+        print(result.text(options.last))
         print(f"fired: {_counts(result.fired)}")
-        return _verdict([result] if not result.passed else [])
+        return _verdict([result] if not result.passed else [], options.bug)
     fired: Counter[str] = Counter()
     failed: list[Result] = []
     events = compared = 0
@@ -51,7 +72,7 @@ def main(options: argparse.Namespace) -> int:
                 break
     seconds = perf_counter() - began
     for result in failed:
-        print(result)
+        print(result.text(options.last))
         print()
     done = seed - options.first + 1
     print(
@@ -59,12 +80,13 @@ def main(options: argparse.Namespace) -> int:
         f"{compared} compared with a serial run in both phases, the others in one"
     )
     print(f"faults that struck: {_counts(fired)}")
-    return _verdict(failed)
+    return _verdict(failed, options.bug)
 
 
-def _verdict(failed: list[Result]) -> int:
+def _verdict(failed: list[Result], bug: str | None) -> int:
+    planted = "" if bug is None else f" --bug {bug!r}"
     for result in failed:
-        print(f"replay with: callboard simulate --replay {result.seed}")
+        print(f"replay with: callboard simulate --replay {result.seed}{planted}")
     return 1 if failed else 0
 
 

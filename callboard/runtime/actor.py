@@ -218,13 +218,18 @@ class ReceiveLoop(Generic[M]):
         self.poison: Envelope[M] | None = None
         self.on_idle: Callable[[], None] | None = None
 
+    def begin(self) -> None:
+        """Forget what an earlier incarnation left: to be called before one begins."""
+        self._stopping = False
+        self.poison = None
+
     @property
     def idle(self) -> bool:
         """Whether no message is in hand."""
         return self.current is None and not self.handed_over
 
     def stop(self) -> None:
-        """Have `serve` return once the message in hand is done."""
+        """Have `serve` return once the message in hand is done, or at once if it has not begun."""
         self._stopping = True
         if self.current is None and self._scope is not None:
             self._scope.cancel("asked to stop")
@@ -237,7 +242,6 @@ class ReceiveLoop(Generic[M]):
         What the handler raises has failed its message when it comes out of here. Cancelled from
         outside, the message in hand stays in `current` for the caller to settle, who knows why.
         """
-        self._stopping = False
         while True:
             # One scope for as many messages as it takes until one of them is cancelled: a scope
             # per message would cost about as much as all the rest of the loop.

@@ -105,24 +105,28 @@ class Broadcaster(Generic[N]):
     def publish(self, notification: N) -> int | None:
         """Send a notification to every subscriber and return its sequence number.
 
-        Never waits and never raises. None if it would not encode and had no replacement (counted
-        in ``encode_errors``), or if the broadcaster is closed. Every subscriber gets notifications
-        in the order of these calls.
+        Never waits and never raises, whatever the callables of this broadcaster do. None if it
+        would not encode and had no replacement (counted in ``encode_errors``), or if the
+        broadcaster is closed. Every subscriber gets notifications in the order of these calls.
         """
         if self._closed:
             return None
+        superseded = 0
         try:
             data = self._encode(notification)
+            size = len(data)
             key = self._conflate(notification) if self._conflate is not None else None
+            if key is not None:
+                # Also shows whether it is one, before anything has been changed.
+                superseded = self._latest.get(key, 0)
         except Exception as error:
             replaced = self._replace(notification, error)
             if replaced is None:
                 return None
             notification, data = replaced
-            key = None
+            size, key = len(data), None
         seq = self._head
         frame = Frame(seq, notification, data, key)
-        size = len(data)
         if seq - self._tail >= self._ring_frames:
             self._evict()
         while self._bytes + size > self._ring_bytes and self._tail < seq:
@@ -130,9 +134,9 @@ class Broadcaster(Generic[N]):
         self._ring[seq % self._ring_frames] = frame
         self._bytes += size
         self._head = seq + 1
-        superseded = 0
         if key is not None:
-            superseded = self._latest.get(key, 0)
+            if superseded < self._tail:
+                superseded = 0  # dropped to make room for this one
             self._latest[key] = seq
         laggards = None
         for subscription in self._subscriptions:
@@ -198,9 +202,11 @@ class Broadcaster(Generic[N]):
             replacement = self._on_encode_error(notification, error)
             if replacement is None:
                 return None
-            return replacement, self._encode(replacement)
+            data = self._encode(replacement)
+            len(data)  # or it is no data
         except Exception:
             return None
+        return replacement, data
 
     def _evict(self) -> None:
         """Drop the oldest frame; a subscriber that still needs it keeps it for itself."""
@@ -247,17 +253,25 @@ class Broadcaster(Generic[N]):
         subscription.resynced = reason
         if self._on_resync is None:
             return
-        for notification in self._on_resync(reason, self.last_seq):
+        try:
+            notifications = list(self._on_resync(reason, self.last_seq))
+        except Exception:
+            # It is told by ``resynced`` all the same, and goes on live.
+            self.encode_errors += 1
+            return
+        for notification in notifications:
             try:
                 data = self._encode(notification)
+                size = len(data)
             except Exception as error:
                 replaced = self._replace(notification, error)
                 if replaced is None:
                     continue
                 notification, data = replaced
+                size = len(data)
             subscription._backlog.append(Frame(self.last_seq, notification, data))
             subscription._pending += 1
-            subscription._pending_bytes += len(data)
+            subscription._pending_bytes += size
 
     def _is_current(self, frame: Frame[N]) -> bool:
         return frame.key is None or self._latest.get(frame.key) == frame.seq

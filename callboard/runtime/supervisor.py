@@ -272,7 +272,7 @@ class Supervisor(Generic[M]):
         unfinished = [child for child in left if not child.ended.is_set()]
         for child in unfinished:
             reason = "did not end by the kill deadline"
-            child.leftovers += len(child.loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason)))
+            self._cancel_in_hand(child, reason)
             self._settle_queue(child, Outcome.CANCELLED, "its actor did not end", Cancelled)
         self._report = StopReport(
             drained=not late,
@@ -362,6 +362,9 @@ class Supervisor(Generic[M]):
                 return None
             if other.state in (ActorState.STARTING, ActorState.BACKOFF, ActorState.DOWN):
                 return other
+            if other.interrupted is _Why.SIBLING:
+                # Still unwinding, and will start again: its state does not say so yet.
+                return other
         return None
 
     async def _incarnate(self, child: _Child[M]) -> _End:
@@ -370,7 +373,7 @@ class Supervisor(Generic[M]):
         if child.state is not ActorState.STARTING:
             self._set_state(child, ActorState.STARTING, "starts again")
         loop = child.loop
-        loop.poison = None
+        loop.begin()
         behaviour: Behaviour[M] | None = None
         exhausted = False
         error: BaseException | None = None
@@ -399,8 +402,8 @@ class Supervisor(Generic[M]):
             poison = loop.poison or poison
         else:
             poison = None
-            reason = child.interrupt_reason
-            child.leftovers += len(loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason)))
+            reason = child.interrupt_reason or "its actor ended"
+            self._cancel_in_hand(child, reason)
         stop_error = await self._clean_up(child, behaviour)
         if error is None:
             error = stop_error
@@ -424,14 +427,14 @@ class Supervisor(Generic[M]):
         )
         try:
             behaviour = spec.behaviour()
-            with trio.fail_after(spec.start_timeout):
+            with trio.move_on_after(spec.start_timeout) as scope:
                 await behaviour.on_start(context)
-        except trio.TooSlowError as error:
-            raise StartFailed(
-                f"on_start of actor {spec.name!r} took more than {spec.start_timeout} s"
-            ) from error
         except Exception as error:
             raise StartFailed(f"actor {spec.name!r}: {describe(error)}") from error
+        if scope.cancelled_caught:
+            raise StartFailed(
+                f"on_start of actor {spec.name!r} took more than {spec.start_timeout} s"
+            )
         return behaviour
 
     async def _clean_up(
@@ -465,8 +468,9 @@ class Supervisor(Generic[M]):
         spec = child.spec
         if child.killed or end.how is _Ended.EXHAUSTED:
             return False
+        # Over and done with, also if the actor crashed while it unwound.
+        reason, child.interrupted, child.interrupt_reason = child.interrupt_reason, None, ""
         if end.how is _Ended.INTERRUPTED:
-            reason, child.interrupted, child.interrupt_reason = child.interrupt_reason, None, ""
             if spec.restart is Restart.TEMPORARY or child.close_requested.is_set():
                 return False
             self._set_state(child, ActorState.STARTING, reason)
@@ -540,18 +544,27 @@ class Supervisor(Generic[M]):
 
     def _finish(self, child: _Child[M], reason: str) -> None:
         child.spec.mailbox.close(Closed(f"actor {child.spec.name!r} has stopped"))
-        child.leftovers += len(child.loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason)))
+        self._cancel_in_hand(child, reason)
         self._settle_queue(child, Outcome.CANCELLED, reason, Cancelled)
         if child.state is not ActorState.STOPPED:
             self._set_state(child, ActorState.STOPPED, reason)
         child.ended.set()
+
+    def _cancel_in_hand(self, child: _Child[M], reason: str) -> None:
+        """Settle what is in hand or was handed over as cancelled, where it has not ended."""
+        loop = child.loop
+        left = [one for one in (loop.current, *loop.handed_over) if one is not None]
+        cancelled = sum(not one.settled for one in left)
+        loop.abandon(Outcome.CANCELLED, reason, Cancelled(reason))
+        if self._stopping:
+            child.leftovers += cancelled
 
     def _settle_queue(
         self, child: _Child[M], outcome: Outcome, reason: str, error: type[ActorError]
     ) -> None:
         for envelope in child.spec.mailbox.drain_nowait():
             if envelope.settle(outcome, reason=reason, error=error(reason)):
-                child.leftovers += outcome is Outcome.CANCELLED
+                child.leftovers += outcome is Outcome.CANCELLED and self._stopping
 
     def _set_state(
         self,

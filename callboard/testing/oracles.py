@@ -26,7 +26,7 @@ from callboard.messages.notifications import (
 from callboard.messages.payloads import InterruptionError
 from callboard.messages.replies import command_id, finishes
 from callboard.runtime import Outcome, Settlement
-from callboard.testing.record import Posted, Reading, Record
+from callboard.testing.record import Handled, Posted, Reading, Record
 
 Oracle = Callable[[Record], Iterator[str]]
 
@@ -150,6 +150,7 @@ def aimed_interrupts(record: Record) -> Iterator[str]:
         for handled in record.handled
         if handled.interrupted
         or handled.envelope.cancel_requested
+        or _killed(handled)
         or getattr(handled.envelope.message, "timestamp", latest) < latest
     ]
     for frame in record.frames:
@@ -157,6 +158,12 @@ def aimed_interrupts(record: Record) -> Iterator[str]:
             continue
         if not any(one.after_frame < frame.seq <= one.last_frame for one in allowed):
             yield f"notification {frame.seq} tells of an interrupt that was for another run"
+
+
+def _killed(handled: Handled) -> bool:
+    """Whether a stop broke it at its drain deadline."""
+    settlement = handled.envelope.settlement
+    return settlement is not None and (settlement.reason or "").startswith("killed: ")
 
 
 def _tells_of_interrupt(message: object) -> bool:

@@ -12,6 +12,7 @@ import pytest
 import callboard as cb
 from callboard.authoring.context import OutsideCell, current_context, installed, require_context
 from callboard.authoring.markdown import Markdown
+from callboard.authoring.queries import RunningQuery
 from callboard.messages.ids import CellId, UIElementId
 from callboard.messages.payloads import HTTPRequest, RequestURL
 from callboard.ui import UIElement
@@ -52,6 +53,12 @@ class FakeCell:
 
     def thread_ended(self, thread: cb.Thread) -> None:
         self.ended.append(thread)
+
+    def query_started(self, query: RunningQuery) -> None:
+        pass
+
+    def query_ended(self, query: RunningQuery) -> None:
+        pass
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from rich.text import Text
 from callboard.cli.demo.drag import Drag, Latencies
 from callboard.cli.demo.painter import pack, paint, unpack
 from callboard.cli.demo.report import BOUND, SLOWER, Report
-from callboard.cli.demo.stage import Stage
+from callboard.cli.demo.stage import Incident, Stage
 from callboard.cli.demo.view import as_svg, draw, draw_report
 
 
@@ -229,3 +229,91 @@ def test_the_painter_draws_every_picture_until_there_are_no_more() -> None:
 def test_a_picture_that_was_cut_off_is_none() -> None:
     assert unpack(io.BytesIO(pack(stage().picture())[:-1])) is None
     assert unpack(io.BytesIO(b"")) is None
+
+
+def incident(**changes: Any) -> Incident:
+    whole = Incident("handler-crash", "a handler raises", "nothing else", "packages", timely=True)
+    whole.began, whole.ended, whole.strikes = 1.0, 3.0, 1
+    whole.outcomes = {"failed": 1, "rejected": 2}
+    return attrs.evolve(whole, **changes)
+
+
+UNDER_A_FAULT = attrs.evolve(
+    GOOD,
+    incident=incident(),
+    posted=605,
+    settlements=605,
+    rejected=2,
+    outcomes={"completed": 592, "superseded": 10, "failed": 1, "rejected": 2},
+    accepted=603,
+    restarts=4,
+    restarts_aimed_at=4,
+)
+
+
+def test_what_belongs_to_a_fault_is_not_held_against_the_kernel() -> None:
+    assert UNDER_A_FAULT.broken == []
+    assert attrs.evolve(UNDER_A_FAULT, incident=None, restarts_aimed_at=0).broken == [
+        "2 commands were rejected",
+        "1 commands failed",
+        "actors had to be restarted 4 times",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "broken"),
+    [
+        ({"restarts": 5}, ["actors had to be restarted 1 times"]),
+        ({"incident": incident(strikes=0)}, ["handler-crash never struck"]),
+        ({"incident": incident(ended=None)}, ["an actor was still not up again"]),
+        (
+            {"disturbed": Latencies(9, 0.1, BOUND + 0.001, 0.2)},
+            ["p99 under the fault is above 100.0 ms"],
+        ),
+        (
+            {
+                "disturbed": Latencies(9, 0.1, BOUND + 0.001, 0.2),
+                "incident": incident(timely=False),
+            },
+            [],
+        ),
+    ],
+)
+def test_promises_are_judged_under_a_fault_too(changes: dict[str, Any], broken: list[str]) -> None:
+    assert attrs.evolve(UNDER_A_FAULT, **changes).broken == broken
+
+
+def test_ticks_under_a_fault_are_counted_apart() -> None:
+    drag = Drag()
+    for second in range(4):
+        drag.send(drag.next_value(second), second, installing=False, disturbed=second >= 2)
+    drag.show(shown(drag, 3), 4.0)
+    assert drag.latencies(installing=False) == [4.0, 3.0]
+    assert drag.latencies_disturbed() == [2.0, 1.0]
+
+
+def test_the_picture_and_the_report_tell_the_story_of_a_fault() -> None:
+    staged = stage()
+    staged.incident = incident(ended=None)
+    staged.incident.struck_at(1.25)
+    staged.incident.note(1.5, "packages running -> backoff: crashed")
+    text = text_of(draw(staged.picture()))
+    assert "the fault is at work since 1.0 s" in text
+    assert "handler-crash in packages: a handler raises" in text
+    assert "1.50 s  packages running -> backoff: crashed" in text
+    assert "disturbed" in text
+    lines = "\n".join(attrs.evolve(UNDER_A_FAULT, incident=staged.incident).lines)
+    assert "fault        handler-crash: a handler raises" in lines
+    assert "from 1.0 s to the end; must hold: nothing else" in lines
+    assert "1.25 s  strikes again" in lines
+    assert "under the fault" in lines
+
+
+def test_a_long_story_is_told_without_its_middle() -> None:
+    long = incident(ended=None)
+    for number in range(50):
+        long.note(number, f"event {number}")
+    assert len(long.story) == 13
+    assert "event 0" in long.story[0]
+    assert long.story[6] == "... 38 lines ..."
+    assert "event 49" in long.story[-1]

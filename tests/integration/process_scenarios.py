@@ -16,6 +16,8 @@ import trio
 from callboard.process import OwnedProcess, run_kernel_process
 from callboard.testing.driver import Driver, execute, open_driver
 
+LONG_QUERY = "select count(*) from range(10000000000) a, range(1000) b"
+
 Scenario = Callable[[Driver, OwnedProcess], Awaitable[Any]]
 
 
@@ -86,6 +88,8 @@ async def interrupts(notebook: Driver, process: OwnedProcess) -> Any:
         "import subprocess\nprint('started', flush=True)\nsubprocess.run(['sleep', '1000'])",
         "print('started')\ninput('?')",
         "import threading\nprint('started', flush=True)\nthreading.Event().wait()",
+        f"import callboard as cb\nprint('started', flush=True)\ncb.sql('{LONG_QUERY}')",
+        f"import duckdb\nprint('started', flush=True)\nduckdb.sql('{LONG_QUERY}').fetchall()",
     ]
     told: list[Any] = []
     for n, code in enumerate(codes):

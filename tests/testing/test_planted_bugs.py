@@ -9,6 +9,7 @@ from callboard.testing.simulation.bugs import BUGS, planted
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", sorted(BUGS))
 def test_a_planted_bug_is_found_within_the_stated_number_of_seeds(name: str) -> None:
     with planted(name):

@@ -49,3 +49,28 @@ def test_a_replay_can_leave_out_what_a_failure_does_not_need(
 def test_an_unknown_fault_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--fault", "gremlins"]) == 2
     assert "there is no fault 'gremlins'" in capsys.readouterr().err
+
+
+def test_a_fault_that_is_not_simulated_is_bad_usage_and_names_its_test(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["simulate", "--fault", "stream-cut"]) == 2
+    assert "test_a_stream_may_be_cut_at_every_byte" in capsys.readouterr().err
+
+
+def test_a_planted_bug_shows_what_a_failure_looks_like(capsys: pytest.CaptureFixture[str]) -> None:
+    bug = ["--bug", "dropped last tick"]
+    assert main(["simulate", "--replay", "0", *bug, "--last", "5"]) == 1
+    printed = capsys.readouterr().out
+    assert "VIOLATED: serial: element s" in printed
+    assert "replay with: callboard simulate --replay 0 --bug 'dropped last tick'" in printed
+    timeline = printed.partition("timeline:\n")[2].partition("VIOLATED")[0]
+    assert len(timeline.splitlines()) == 6
+    assert main(["simulate", "--replay", "0"]) == 0
+
+
+def test_the_bugs_that_can_be_planted_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--bug", "list"]) == 0
+    assert "dropped last tick" in capsys.readouterr().out
+    assert main(["simulate", "--bug", "gremlins"]) == 2
+    assert "there is no bug 'gremlins'" in capsys.readouterr().err

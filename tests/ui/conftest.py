@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from callboard.authoring.context import installed
+from callboard.authoring.queries import RunningQuery
 from callboard.authoring.threads import Thread
 from callboard.messages.ids import CellId, UIElementId
 from callboard.messages.payloads import HTTPRequest
@@ -54,6 +55,12 @@ class FakeCell:
 
     def thread_ended(self, thread: Thread) -> None:
         self.ended.append(thread)
+
+    def query_started(self, query: RunningQuery) -> None:
+        pass
+
+    def query_ended(self, query: RunningQuery) -> None:
+        pass
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import attrs
 
+from callboard.actors.notebook import sql_objects
 from callboard.actors.notebook.analysis import Analyser
 from callboard.actors.notebook.bindings import Bindings
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.namespace import Namespace
 from callboard.actors.notebook.outputs import Outputs
 from callboard.actors.notebook.plan import Invalidation, NotebookState
+from callboard.actors.notebook.queries import RunningQueries
 from callboard.actors.notebook.scope import Scope
 from callboard.actors.notebook.settings import Settings
 from callboard.authoring.context import current_context
@@ -43,6 +45,7 @@ class Book:
     registry: ElementRegistry = attrs.field(factory=ElementRegistry)
     bindings: Bindings = attrs.field(factory=Bindings)
     scopes: dict[CellId, Scope] = attrs.field(factory=dict)
+    queries: RunningQueries = attrs.field(factory=RunningQueries)
     state: NotebookState = attrs.field(factory=NotebookState)
     """Replaced as a whole, never changed, so other threads may read it at any time."""
     owed: tuple[CellId, ...] = ()
@@ -70,6 +73,7 @@ class Book:
             request_of=lambda: self.request,
             initial_values=self.initial_values,
             prefix=cell_id,
+            queries=self.queries,
         )
         self.scopes[cell_id] = scope
         return scope
@@ -123,6 +127,8 @@ class Book:
         to exit.
         """
         cell_id = invalidation.cell_id
+        if invalidation.sql:
+            sql_objects.drop(invalidation.sql, self.namespace.values)
         taken = self.namespace.take(invalidation.names)
         self.bindings.forget(cell_id)
         taken += self.outputs.take(cell_id)

@@ -14,6 +14,7 @@ import attrs
 from callboard.actors.notebook.cell_thread import CellThread
 from callboard.actors.notebook.interrupts import InterruptGate, Interruptible
 from callboard.actors.notebook.kinds import is_a
+from callboard.actors.notebook.queries import is_broken_off
 
 
 @attrs.frozen
@@ -44,14 +45,14 @@ class Executor:
         try:
             return Ended(value=self.gate.call(run, function))
         except BaseException as error:
-            return Ended(error=error, interrupted=_by_interrupt(error, run))
+            return _broken(error, run)
 
     def finish(self, function: Callable[[], Any], run: Interruptible) -> Ended:
         """Call user code that belongs to the end of what has run: an interrupt before it does not prevent it."""
         try:
             return Ended(value=self.gate.finish(run, function))
         except BaseException as error:
-            return Ended(error=error, interrupted=_by_interrupt(error, run))
+            return _broken(error, run)
 
     async def awaitable(self, awaitable: Awaitable[Any], run: Interruptible) -> Ended:
         """Await what user code returned."""
@@ -72,7 +73,7 @@ class Executor:
             try:
                 return Ended(value=await self.gate.drive(run, coroutine, wake))
             except BaseException as error:
-                return Ended(error=error, interrupted=_by_interrupt(error, run))
+                return _broken(error, run)
 
         def wake() -> None:
             loop.call_soon_threadsafe(task.cancel)
@@ -85,5 +86,8 @@ class Executor:
         return task.result()
 
 
-def _by_interrupt(error: BaseException, run: Interruptible) -> bool:
-    return is_a(error, KeyboardInterrupt) and run.interrupted
+def _broken(error: BaseException, run: Interruptible) -> Ended:
+    if run.interrupted and is_broken_off(error):
+        # The database that the code waited for was interrupted first, and the code ended with that.
+        error = KeyboardInterrupt().with_traceback(error.__traceback__)
+    return Ended(error=error, interrupted=is_a(error, KeyboardInterrupt) and run.interrupted)

@@ -13,6 +13,7 @@ from callboard.actors.notebook import formatting
 from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.executor import Ended
 from callboard.actors.notebook.kinds import is_a
+from callboard.actors.notebook.sql_failures import is_sql_error, sql_error
 from callboard.actors.notebook.variables import class_name
 from callboard.authoring.control import StopCell
 from callboard.messages.ids import CellId
@@ -22,6 +23,7 @@ from callboard.messages.payloads import (
     ExceptionError,
     InternalError,
     InterruptionError,
+    SQLError,
     UnknownError,
 )
 from callboard.redaction import excerpt
@@ -52,6 +54,9 @@ class CellFailures:
 
     def of_exception(self, cell_id: CellId, error: BaseException) -> CellError:
         """Make the error of a cell that raised."""
+        if is_sql_error(error):
+            shown_sql = sql_error(error, self.book.analyse.filename(cell_id))
+            return self._guarded(cell_id, shown_sql, error)
         raising_cell, note = None, ""
         name = error.name if is_a(error, NameError) else None
         if issubclass(type(name), str):  # it is what user code gave it
@@ -86,12 +91,14 @@ class CellFailures:
         return UnknownError("This cell raised an exception that cannot be shown", name)
 
     def _guarded(
-        self, cell_id: CellId | None, shown: ExceptionError, error: BaseException
+        self, cell_id: CellId | None, shown: ExceptionError | SQLError, error: BaseException
     ) -> CellError:
         settings = self.book.settings
         if not settings.run_mode:
             return shown
         if settings.show_tracebacks:
+            if isinstance(shown, SQLError):
+                return shown
             return attrs.evolve(shown, traceback=traceback_html(error))
         error_id = uuid.uuid4().hex
         if cell_id is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import attrs
 
-from callboard.actors.notebook.analysis import CellAnalysis
+from callboard.actors.notebook.analysis import CellAnalysis, shown_name
 from callboard.messages.ids import CellId
 
 _NONE: Mapping[CellId, None] = {}
@@ -37,7 +37,8 @@ class Graph:
     """The registered cells and the names that link them.
 
     There is an edge from u to v when v refers to a name that u defines, and when v deletes a name
-    that u refers to. A cell never depends on itself. Treat every collection it returns as
+    that u refers to. Names are variables, and what SQL makes and needs in databases. A cell never
+    depends on itself. Treat every collection it returns as
     read-only: some are the indices themselves.
     """
 
@@ -71,15 +72,15 @@ class Graph:
             if old is None:
                 continue
             del ranks[cell_id]
-            definers.discard(cell_id, old.defs)
-            referrers.discard(cell_id, old.refs)
+            definers.discard(cell_id, old.gives)
+            referrers.discard(cell_id, old.takes)
             deleters.discard(cell_id, old.deleted)
         for cell_id, analysis in latest.items():
             cells[cell_id] = analysis
             ranks[cell_id] = rank
             rank += 1
-            definers.add(cell_id, analysis.defs)
-            referrers.add(cell_id, analysis.refs)
+            definers.add(cell_id, analysis.gives)
+            referrers.add(cell_id, analysis.takes)
             deleters.add(cell_id, analysis.deleted)
         return Graph(cells, ranks, rank, definers.index, referrers.index, deleters.index)
 
@@ -103,7 +104,7 @@ class Graph:
 
     @property
     def defined_names(self) -> Collection[str]:
-        """Every name that some cell binds."""
+        """Every name that some cell binds, an ``SQLName`` for what SQL makes."""
         return self._definers.keys()
 
     def parents(self, cell_id: CellId) -> set[CellId]:
@@ -112,7 +113,7 @@ class Graph:
         if cell is None:
             return set()
         found: set[CellId] = set()
-        for name in cell.refs:
+        for name in cell.takes:
             found.update(self._definers.get(name, ()))
         for name in cell.deleted:
             found.update(self._referrers.get(name, ()))
@@ -124,7 +125,7 @@ class Graph:
         cell = self.cells.get(cell_id)
         if cell is None:
             return set()
-        return self.children_by(cell_id, cell.defs)
+        return self.children_by(cell_id, cell.gives)
 
     def children_by(self, cell_id: CellId, defs: Iterable[str]) -> set[CellId]:
         """The children of a cell that some of its names, or a deletion, make so."""
@@ -138,9 +139,9 @@ class Graph:
         return found
 
     def linking_names(self, parent: CellId, child: CellId) -> list[str]:
-        """The names that make one cell depend on another, sorted."""
+        """The names that make one cell depend on another as their authors wrote them, sorted."""
         u, v = self.cells[parent], self.cells[child]
-        return sorted((u.defs & v.refs) | (u.refs & v.deleted))
+        return sorted({shown_name(name) for name in (u.gives & v.takes) | (u.refs & v.deleted)})
 
     def ancestors(self, cells: Iterable[CellId]) -> set[CellId]:
         """Everything the cells depend on, transitively; themselves only if on a cycle."""
@@ -182,7 +183,7 @@ class Graph:
                     deleters.setdefault(name, []).append(cell)
         edges: set[tuple[CellId, CellId]] = set()
         for cell in members:
-            for name in cells[cell].refs:
+            for name in cells[cell].takes:
                 if name in definers:
                     edges.update((parent, cell) for parent in definers[name] if parent in members)
                 if name in deleters:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from callboard.actors.notebook.analysis import shown_name
 from callboard.actors.notebook.graph import Graph
 from callboard.messages.ids import SETUP_CELL, CellId
 from callboard.messages.payloads import (
@@ -27,12 +28,12 @@ def semantic_errors(
     if suspects is None:
         suspects = graph.cells.keys()
     found: dict[CellId, list[CellError]] = {}
-    names = {name for cell in suspects if cell in graph for name in graph.cells[cell].defs}
+    names = {name for cell in suspects if cell in graph for name in graph.cells[cell].gives}
     for name in sorted(name for name in names if len(graph.definers(name)) > 1):
         definers = sorted(graph.definers(name))
         for cell in definers:
             others = [other for other in definers if other != cell]
-            found.setdefault(cell, []).append(MultipleDefinitionError(name, others))
+            found.setdefault(cell, []).append(MultipleDefinitionError(shown_name(name), others))
     for cycle in cycles(graph, suspects):
         error = CycleError(_edges(graph, cycle, set(cycle)))
         for cell in cycle:

@@ -18,6 +18,7 @@ from callboard.actors.notebook.engine import Engine
 from callboard.actors.notebook.failures import message_of, traceback_text
 from callboard.actors.notebook.interludes import Interlude
 from callboard.actors.notebook.interrupts import InterruptGate
+from callboard.actors.notebook.queries import interrupt_connections
 from callboard.actors.notebook.variables import class_name
 from callboard.messages.commands import InvokeFunctionCommand, ModelCommand
 from callboard.messages.conflation import UIBatch
@@ -90,7 +91,15 @@ class EngineHost:
         """Interrupt one run, and any abandoned one that still keeps the cell thread from it."""
         self.engine.interrupted_at = self.wall_clock()
         for stuck in self.abandoned:
-            self.gate.interrupt(stuck)
+            self._break(stuck)
+        self._break(run)
+
+    def _break(self, run: Run) -> None:
+        """Break the code of a run, and before that the databases that it waits for: these do not hear of it."""
+        run.interrupted = True
+        book = self.engine.book
+        book.queries.interrupt(self.cell_thread.ident, run.current)
+        interrupt_connections(tuple(book.namespace.values.values()))
         self.gate.interrupt(run)
 
     async def between_cells(
@@ -177,7 +186,7 @@ class EngineHost:
         except trio.Cancelled:
             # User code must not overlap user code, so leaving early is no way out: break it and wait.
             self.back.release()
-            self.gate.interrupt(run)
+            self._break(run)
             with trio.move_on_after(self.grace, shield=True):
                 await done.wait()
             if not done.is_set():

@@ -87,7 +87,8 @@ class Outputs:
                 if shown.holds is not None:
                     self._results[cell_id] = shown.holds
                 return _output(shown.formatted)
-            if value is None:
+            if value is None or (stacked and stacked[-1].holds is value):
+                # What the cell showed last is what it ends with, as with a query.
                 return None
             stacked.append(self._format(cell_id, value))
             return self._stacked(cell_id)

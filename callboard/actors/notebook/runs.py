@@ -11,7 +11,7 @@ import attrs
 
 from callboard.actors.host import Run
 from callboard.actors.notebook import plan
-from callboard.actors.notebook.analysis import CellAnalysis
+from callboard.actors.notebook.analysis import CellAnalysis, shown_name
 from callboard.actors.notebook.book import Book
 from callboard.actors.notebook.executor import Ended, Executor
 from callboard.actors.notebook.failures import Blame, CellFailures, traceback_html
@@ -19,6 +19,7 @@ from callboard.actors.notebook.interludes import Interludes
 from callboard.actors.notebook.kinds import is_a
 from callboard.actors.notebook.plan import Invalidation, RunResult
 from callboard.actors.notebook.presets import Presets
+from callboard.actors.notebook.sql_failures import is_sql_error
 from callboard.actors.notebook.variables import variable_value
 from callboard.authoring.context import installed
 from callboard.authoring.control import StopCell
@@ -223,16 +224,21 @@ class Runner:
         round_.results[cell_id] = _result(ended)
         if cell.import_block:
             round_.bound[cell_id] = [name for name in cell.defs if name in values]
-        if cell.defs and not book.settings.run_mode:
+        names = cell.defs
+        if cell.sql_makes:
+            # A variable of the same name has a value to show, and a table has none.
+            tables = {shown_name(made.name) for made in cell.sql_makes}
+            names |= {name for name in tables if name not in values}
+        if names and not book.settings.run_mode:
             book.emit(
                 VariableValuesNotification(
-                    [
-                        variable_value(VariableName(name), values.get(name))
-                        for name in sorted(cell.defs)
-                    ]
+                    [variable_value(VariableName(name), values.get(name)) for name in sorted(names)]
                 )
             )
-        if output is not None:
+        if ended.error is not None and not ended.interrupted and is_sql_error(ended.error):
+            book.flush_console()
+            book.tell(cell_id, output=output, console=[])
+        elif output is not None:
             book.tell(cell_id, output=output)
         book.flush_console()
         book.tell(cell_id, status="idle")
@@ -243,7 +249,8 @@ class Runner:
         error = ended.error
         assert error is not None
         book = self.book
-        if not book.settings.run_mode or book.settings.show_tracebacks:
+        shows = not book.settings.run_mode or book.settings.show_tracebacks
+        if shows and (ended.interrupted or not is_sql_error(error)):
             book.console.write(cell.cell_id, "stderr", traceback_html(error), TRACEBACK_MIMETYPE)
         if ended.interrupted:
             return InterruptionError()

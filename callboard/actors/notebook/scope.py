@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from callboard.actors.notebook.queries import RunningQueries
+from callboard.authoring.queries import RunningQuery
 from callboard.authoring.threads import Thread
 from callboard.messages.ids import CellId, UIElementId
 from callboard.messages.payloads import HTTPRequest
@@ -43,6 +45,8 @@ class Scope:
     request_of: Callable[[], HTTPRequest | None]
     initial_values: dict[UIElementId, object]
     prefix: str
+    queries: RunningQueries = attrs.field(factory=RunningQueries)
+    """Those of the whole notebook."""
     reads_own: bool = False
     """Whether elements of the cell may be read: in callbacks and functions, not in the cell itself."""
     threads: set[Thread] = attrs.field(factory=set)
@@ -89,6 +93,14 @@ class Scope:
     def thread_ended(self, thread: Thread) -> None:
         """Forget a thread that is through."""
         self.threads.discard(thread)
+
+    def query_started(self, query: RunningQuery) -> None:
+        """Take note of a query, to break it off on an interrupt."""
+        self.queries.started(query, self.cell_id)
+
+    def query_ended(self, query: RunningQuery) -> None:
+        """Forget a query that is over."""
+        self.queries.ended(query)
 
     def for_callback(self) -> Scope:
         """Return the scope of all callbacks of the cell's elements; elements made there get ids of their own."""

@@ -13,6 +13,7 @@ from callboard.actors.notebook.executor import Ended, Executor
 from callboard.actors.notebook.failures import CellFailures, traceback_html
 from callboard.actors.notebook.kinds import is_a
 from callboard.actors.notebook.runs import MissingPackages
+from callboard.actors.notebook.sql_failures import is_sql_error
 from callboard.authoring.context import installed
 from callboard.authoring.control import StopCell
 from callboard.messages.commands import ExecuteScratchpadCommand
@@ -92,9 +93,10 @@ class Scratchpad:
     def _error(self, ended: Ended) -> CellError:
         error = ended.error
         assert error is not None
-        self.book.console.write(
-            SCRATCHPAD_CELL, "stderr", traceback_html(error), TRACEBACK_MIMETYPE
-        )
+        if ended.interrupted or not is_sql_error(error):
+            self.book.console.write(
+                SCRATCHPAD_CELL, "stderr", traceback_html(error), TRACEBACK_MIMETYPE
+            )
         if ended.interrupted:
             return InterruptionError()
         return self.failures.of_exception(SCRATCHPAD_CELL, error)

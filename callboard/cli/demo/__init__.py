@@ -16,6 +16,17 @@ NOTEBOOK = "drag.py"
 
 def main(options: Namespace) -> int:
     """Play the demonstration; returns the exit status."""
+    if options.fault is not None:
+        from callboard.cli.demo.sabotage import DEMONSTRATED, demonstrated
+
+        if options.fault == "list":
+            width = max(map(len, DEMONSTRATED))
+            for kind in demonstrated():
+                print(f"{kind.name:{width}}  {kind.meaning}")
+            return 0
+        if options.fault not in DEMONSTRATED:
+            names = ", ".join(kind.name for kind in demonstrated())
+            return fail(f"there is no fault {options.fault!r} to show; there are {names}")
     shown_on = 2 if options.json else 1
     live = os.isatty(shown_on) and os.environ.get("TERM") not in (None, "", "dumb")
     if (live or options.svg is not None) and find_spec("rich") is None:

@@ -22,6 +22,8 @@ class Tick:
     sent: float
     installing: bool
     """Whether a package was being installed at that moment."""
+    disturbed: bool = False
+    """Whether a fault was at work at that moment."""
     caught_up: float | None = None
     """When an output carried this value, or a later one."""
 
@@ -51,10 +53,10 @@ class Drag:
             hundredth = (hundredth + 1) % 10_001
         return hundredth / 100
 
-    def send(self, value: float, at: float, *, installing: bool) -> None:
+    def send(self, value: float, at: float, *, installing: bool, disturbed: bool = False) -> None:
         """Note that a value is sent now."""
         self._index[_text(value)] = len(self.ticks)
-        self.ticks.append(Tick(value, at, installing))
+        self.ticks.append(Tick(value, at, installing, disturbed))
 
     def show(self, output: str, at: float) -> None:
         """Note that an output has come."""
@@ -74,8 +76,16 @@ class Drag:
         return bool(self.ticks) and self.last_shown == self.ticks[-1].value
 
     def latencies(self, *, installing: bool) -> list[float]:
-        """Those of the ticks sent while a package was, or was not, being installed."""
-        return [tick.latency for tick in self.ticks if tick.installing is installing]
+        """Those of the ticks sent while a package was, or was not, being installed, and no fault at work."""
+        return [
+            tick.latency
+            for tick in self.ticks
+            if tick.installing is installing and not tick.disturbed
+        ]
+
+    def latencies_disturbed(self) -> list[float]:
+        """Those of the ticks sent while a fault was at work."""
+        return [tick.latency for tick in self.ticks if tick.disturbed]
 
 
 def _text(value: float) -> str:
@@ -102,3 +112,7 @@ class Latencies:
             return ordered[ceil(share * len(ordered)) - 1]
 
         return cls(len(ordered), quantile(0.5), quantile(0.99), ordered[-1])
+
+
+NONE = Latencies.of(())
+"""Of no ticks."""

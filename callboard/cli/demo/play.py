@@ -9,6 +9,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -35,8 +36,13 @@ from callboard.messages.notifications import (
 from callboard.process import OwnedProcess
 from callboard.runtime import Subscription
 
+if TYPE_CHECKING:
+    from callboard.cli.demo.sabotage import Sabotage
+
 _BEFORE = 1 / 3
 """How much of the drag comes before the installation."""
+_BETWEEN = 0.5
+"""Seconds of dragging between a fault and the installation."""
 _AFTER = 1.0
 """Seconds of dragging that come after it, at least."""
 _LONGEST_INSTALL = 120.0
@@ -74,7 +80,14 @@ async def play(
             try:
                 installation = await prepare(directory, screen.say)
                 screen.say(f"installing {installation.package}: {installation.source}")
-                report = await _perform(stage, screen, notebook, installation, process)
+                sabotage = None
+                if options.fault is not None:
+                    # The testing kit, which nothing else of the demonstration needs.
+                    from callboard.cli.demo.sabotage import Sabotage
+
+                    sabotage = Sabotage.of(options.fault, installation.manager)
+                    stage.incident = sabotage.incident
+                report = await _perform(stage, screen, notebook, installation, process, sabotage)
                 failure = f"{notebook.path} did not run"
             except EnvironmentNotMade as error:
                 failure = f"there is no environment to install into: {error}"
@@ -97,6 +110,7 @@ async def _perform(
     notebook: Notebook,
     installation: Installation,
     process: OwnedProcess,
+    sabotage: Sabotage | None,
 ) -> Report | None:
     """Drag, and install meanwhile; None if the notebook does not run."""
     stage.package, stage.source = installation.package, installation.source
@@ -105,18 +119,19 @@ async def _perform(
             surroundings=process,
             filename=notebook.filename,
             packages=installation.surroundings,
+            outside=None if sabotage is None else sabotage.outside,
             drain=1.0,
         ) as kernel,
         trio.open_nursery() as nursery,
     ):
-        performance = _Performance(kernel, stage, screen, installation)
+        performance = _Performance(kernel, stage, screen, installation, sabotage)
         nursery.start_soon(performance.follow)
         element = await performance.start(notebook)
         report = None
         if element is not None:
             nursery.start_soon(performance.look)
             async with trio.open_nursery() as playing:
-                playing.start_soon(performance.install)
+                playing.start_soon(performance.install, element)
                 playing.start_soon(performance.drag, element)
             await performance.wait_for_the_last()
             report = performance.report()
@@ -136,6 +151,7 @@ class _Performance:
     stage: Stage
     screen: Screen
     installation: Installation
+    sabotage: Sabotage | None = None
     posted: int = 0
     settlements: int = 0
     skipped: int = 0
@@ -170,7 +186,7 @@ class _Performance:
             await trio.sleep_until(began + slot / RATE)
             value = drag.next_value(slot / RATE)
             command = UpdateUIElementCommand([element], [value])
-            drag.send(value, perf_counter(), installing=stage.installing)
+            drag.send(value, perf_counter(), installing=stage.installing, disturbed=stage.disturbed)
             self.posted += 1
             self.kernel.post(command, sender="hand")
             # A hand does not make up for what it has missed.
@@ -184,10 +200,18 @@ class _Performance:
         ended = stage.install_ended
         return ended is not None and stage.at >= max(stage.seconds, ended + _AFTER)
 
-    async def install(self) -> None:
-        """Install the package, when it is time."""
+    async def install(self, element: UIElementId) -> None:
+        """Install the package, when it is time; before that, put in the fault if there is one."""
         stage = self.stage
         await trio.sleep(stage.seconds * _BEFORE)
+        if self.sabotage is not None:
+            self.screen.say(f"{self.sabotage.incident.name} strikes")
+            staged = await self.sabotage.strike(
+                self.kernel, element, lambda: perf_counter() - self._began
+            )
+            self.posted += len(staged)
+            self.screen.log(self.sabotage.incident.story)
+            await trio.sleep(_BETWEEN)
         stage.install_began = perf_counter() - self._began
         self.posted += 1
         envelope = self.kernel.post(self.installation.command(), timeout=_LONGEST_INSTALL)
@@ -269,6 +293,13 @@ class _Performance:
             waited=_difference(self._waited_before, _waited_for_processor()),
             restarts=sum(actor.restarts for actor in actors.actors),
             listener_errors=actors.listener_errors,
+            incident=stage.incident,
+            disturbed=Latencies.of(drag.latencies_disturbed()),
+            restarts_aimed_at=sum(
+                actor.restarts
+                for actor in actors.actors
+                if stage.incident is not None and actor.name == stage.incident.domain
+            ),
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from callboard.cli.demo.drag import Drag, Latencies
+from callboard.cli.demo.drag import NONE, Drag, Latencies
 
 if TYPE_CHECKING:
     from callboard.kernel import KernelStatus
@@ -16,6 +16,55 @@ _LOG = 6
 """Lines of the installer's log that are shown."""
 _RECENT = 40
 """Latencies that the small curve is made of."""
+
+
+_LINES = 12
+"""Lines about a fault that are told in the end."""
+_KEPT = 200
+
+
+@attrs.define
+class Incident:
+    """A fault that is put in, and what it did. Times in seconds since the drag began."""
+
+    name: str
+    meaning: str
+    invariant: str
+    domain: str
+    """What it is aimed at, where it is aimed at a domain."""
+    timely: bool
+    """Whether the hand must not feel it."""
+    began: float | None = None
+    ended: float | None = None
+    """When everything was up again."""
+    strikes: int = 0
+    lines: list[str] = attrs.field(factory=list)
+    outcomes: dict[str, int] = attrs.field(factory=dict)
+    """Of the commands that were part of it."""
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it is going on."""
+        return self.began is not None and self.ended is None
+
+    @property
+    def story(self) -> list[str]:
+        """The lines, those in the middle left out if there are many."""
+        if len(self.lines) <= _LINES:
+            return self.lines
+        half = _LINES // 2
+        left_out = f"... {len(self.lines) - _LINES} lines ..."
+        return [*self.lines[:half], left_out, *self.lines[-half:]]
+
+    def struck_at(self, at: float) -> None:
+        """Note that it struck."""
+        self.strikes += 1
+        self.note(at, "strikes" if self.strikes == 1 else "strikes again")
+
+    def note(self, at: float, text: str) -> None:
+        """Note something about it."""
+        if self.ended is None and len(self.lines) < _KEPT:
+            self.lines.append(f"{at:5.2f} s  {text}")
 
 
 @attrs.frozen
@@ -57,6 +106,9 @@ class Picture:
     log: tuple[str, ...]
     actors: tuple[ActorRow, ...]
     ledger: str
+    incident: Incident | None = None
+    disturbed: Latencies = NONE
+    """While the fault was at work."""
 
 
 @attrs.define(eq=False)
@@ -81,6 +133,12 @@ class Stage:
     install_ended: float | None = None
     """Seconds since the drag began."""
     status: KernelStatus | None = None
+    incident: Incident | None = None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether a fault is at work."""
+        return self.incident is not None and self.incident.at_work
 
     @property
     def installing(self) -> bool:
@@ -112,8 +170,14 @@ class Stage:
             landscape=self.outputs.get("landscape", ""),
             sent=len(self.drag.ticks),
             shown=self.drag.shown,
-            idle=Latencies.of([tick.latency for tick in ticks if not tick.installing]),
-            installing=Latencies.of([tick.latency for tick in ticks if tick.installing]),
+            idle=Latencies.of(
+                [tick.latency for tick in ticks if not tick.installing and not tick.disturbed]
+            ),
+            installing=Latencies.of(
+                [tick.latency for tick in ticks if tick.installing and not tick.disturbed]
+            ),
+            disturbed=Latencies.of([tick.latency for tick in ticks if tick.disturbed]),
+            incident=self.incident,
             recent=tuple(tick.latency for tick in ticks[-_RECENT:]),
             package=self.package,
             package_status=self.package_status,

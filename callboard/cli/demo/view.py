@@ -35,7 +35,12 @@ def draw(picture: Picture) -> RenderableType:
     if not picture.landscape:
         return Text(f"{picture.phase} ...", style="dim")
     return Group(
-        _notebook(picture), _progress(picture), _middle(picture), _actors(picture), _ledger(picture)
+        _notebook(picture),
+        _progress(picture),
+        _middle(picture),
+        *_incident(picture),
+        _actors(picture),
+        _ledger(picture),
     )
 
 
@@ -121,12 +126,35 @@ def _middle(picture: Picture) -> RenderableType:
     return grid
 
 
+def _incident(picture: Picture) -> list[RenderableType]:
+    """The fault that is put in, if one is."""
+    incident = picture.incident
+    if incident is None:
+        return []
+    if incident.began is None:
+        state, style = "is going to be put in", "dim"
+    elif incident.ended is None:
+        state, style = f"is at work since {incident.began:.1f} s", "bold red"
+    else:
+        state, style = f"is over: from {incident.began:.1f} s to {incident.ended:.1f} s", "green"
+    where = f" in {incident.domain}" if incident.domain else ""
+    lines = [*incident.lines[-_BLANK:], *[""] * (_BLANK - len(incident.lines))]
+    body = Text.assemble((incident.name + where, "bold"), f": {incident.meaning}\n")
+    body.append("\n".join(lines), "dim")
+    body.no_wrap, body.overflow = True, "ellipsis"
+    title = Text.assemble("the fault ", (state, style))
+    return [Panel(body, title=title, border_style="red" if incident.at_work else "dim")]
+
+
 def _latencies(picture: Picture) -> RenderableType:
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("", no_wrap=True)
     for name in ("ticks", "p50", "p99", "max"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name, figures in (("idle", picture.idle), ("installing", picture.installing)):
+    rows = [("idle", picture.idle), ("installing", picture.installing)]
+    if picture.incident is not None:
+        rows.append(("disturbed", picture.disturbed))
+    for name, figures in rows:
         table.add_row(
             name,
             str(figures.count),
@@ -154,10 +182,18 @@ def _actors(picture: Picture) -> RenderableType:
         table.add_column(name, no_wrap=True)
     for name in ("mailbox", "handled", "merged", "restarts", "wait p99", "run p99"):
         table.add_column(name, justify="right", no_wrap=True)
+    aimed_at = "" if picture.incident is None else picture.incident.domain
     for actor in picture.actors:
+        well = actor.state in ("running", "stopping", "stopped")
         table.add_row(
-            Text(actor.name, style="bold" if actor.busy else ""),
-            Text("busy" if actor.busy else actor.state, style="yellow" if actor.busy else "dim"),
+            Text.assemble(
+                (actor.name, "bold" if actor.busy else ""),
+                (" ⚡" if actor.name == aimed_at else "", "red"),
+            ),
+            Text(
+                "busy" if actor.busy else actor.state,
+                style="yellow" if actor.busy else "dim" if well else "bold red",
+            ),
             f"{actor.depth}/{actor.capacity}",
             str(actor.handled),
             str(actor.superseded),

@@ -28,6 +28,17 @@ class Point(StrEnum):
     """In how clients read."""
     CLOCK = "clock"
     """In the wall clock."""
+    STREAM = "stream"
+    """In the bytes that come in at ``serve_stdio``."""
+    BROADCASTER = "broadcaster"
+    """In the callables that a broadcaster is given."""
+    THREAD = "thread"
+    """In the threads that a domain calls what blocks in."""
+
+
+_NAMED = "tests/testing/test_named_faults.py::test_every_promise_holds_under"
+_STREAMS = "tests/testing/test_stream_faults.py::"
+_THREADS = "tests/testing/test_thread_faults.py::"
 
 
 @attrs.frozen
@@ -39,11 +50,18 @@ class FaultKind:
     point: Point
     invariant: str
     """What it must not break, besides all that the oracles hold after every scenario."""
+    own_test: str = ""
+    """The test that puts it in, where the simulation of the whole kernel does not."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether `simulate` puts it in."""
+        return not self.own_test
 
     @property
     def test(self) -> str:
         """The test that puts it in and looks at everything."""
-        return f"tests/testing/test_named_faults.py::test_every_promise_holds_under[{self.name}]"
+        return self.own_test or f"{_NAMED}[{self.name}]"
 
 
 _ISOLATED = "its message fails, the actor restarts with its mailbox, no other domain notices"
@@ -229,6 +247,55 @@ _KINDS = (
         "the installer prints the password of the package index",
         Point.INSTALLER,
         "the password is in no notification",
+    ),
+    FaultKind(
+        "stream-sliced",
+        "the bytes of a client come one by one",
+        Point.STREAM,
+        "every command ends as it does otherwise, and in the same order",
+        _STREAMS + "test_a_stream_that_is_sliced_at_every_byte_says_the_same",
+    ),
+    FaultKind(
+        "stream-cut",
+        "the input of a client ends in the middle of a line",
+        Point.STREAM,
+        "each whole line is carried out once, a broken one is answered, and the kernel stops",
+        _STREAMS + "test_a_stream_may_be_cut_at_every_byte",
+    ),
+    FaultKind(
+        "stream-broken",
+        "reading from a client fails in the middle of a line",
+        Point.STREAM,
+        "as if it had ended there",
+        _STREAMS + "test_a_stream_may_be_cut_at_every_byte",
+    ),
+    FaultKind(
+        "broadcaster-crash",
+        "an encoder, a key, a replacement or a resynchronisation raises or returns nonsense",
+        Point.BROADCASTER,
+        "publishing never raises into a domain, and every subscriber gets all the others",
+        "tests/testing/test_broadcaster_faults.py::test_a_broadcaster_outlives_what_it_is_given",
+    ),
+    FaultKind(
+        "hung-worker-thread",
+        "a blocking call of a domain does not return",
+        Point.THREAD,
+        "its caller can leave; it takes one of the domain's threads and none of another's",
+        _THREADS + "test_a_hung_thread_costs_its_own_domain_one_thread",
+    ),
+    FaultKind(
+        "exhausted-thread-pool",
+        "the process can start no more threads",
+        Point.THREAD,
+        "the call fails at once, and nothing of it is left behind",
+        _THREADS + "test_a_thread_that_cannot_be_started_fails_its_call_and_no_other",
+    ),
+    FaultKind(
+        "late-effect-of-abandoned-thread",
+        "a call whose caller has gone comes to its effect and its end later",
+        Point.THREAD,
+        "what it returns reaches nobody, and nobody uses its object meanwhile",
+        _THREADS + "test_what_an_abandoned_thread_does_late_reaches_nobody",
     ),
 )
 

@@ -10,6 +10,7 @@ import attrs
 
 from callboard.testing.faults.catalogue import FAULTS, FaultKind, Point
 
+_SIMULATED = tuple(name for name, kind in FAULTS.items() if kind.simulated)
 TAIL = 5.0
 """Seconds after which a simulation does nothing but drag."""
 
@@ -74,8 +75,8 @@ class FaultPlan:
     def draw(
         cls, rng: Random, *, names: Iterable[str] | None = None, at_most: int = 4
     ) -> FaultPlan:
-        """Draw up to ``at_most`` faults among ``names``, among all by default; often none."""
-        chosen = sorted(FAULTS if names is None else names)
+        """Draw up to ``at_most`` faults among ``names``, by default all that are simulated; often none."""
+        chosen = sorted(_SIMULATED if names is None else names)
         count = max(0, rng.randint(-1, at_most))
         return cls(tuple(_placed(rng.choice(chosen), "", rng) for _ in range(count)))
 

@@ -14,10 +14,10 @@ import trio
 
 import callboard.kernel.composition
 from callboard.actors.notebook.host import EngineHost
-from callboard.actors.packages.redaction import Redactor
 from callboard.actors.ui import UIBehaviour
 from callboard.messages.commands import ModelCommand
 from callboard.messages.conflation import UIBatch
+from callboard.redaction import Redactor
 from callboard.runtime import Envelope, Lane, Mailbox, Outcome, Supervisor
 from callboard.runtime.ledger import Account, Ledger
 
@@ -267,7 +267,7 @@ _BUGS = (
     Bug(
         "restart loses the mailbox", "what is queued at a crash is gone", _restart_loses_mailbox, 30
     ),
-    Bug("stale plan", "a newer tick forgets the cells left to it", _stale_plan, 60),
+    Bug("stale plan", "a newer tick forgets the cells left to it", _stale_plan, 90),
     Bug("overlapping user code", "the lane lets two in", _overlapping_user_code, 30),
     Bug("forgotten wake-up", "the lane does not wake the next one", _forgotten_wake, 30),
     Bug("unbounded mailbox", "a mailbox takes more than it may", _unbounded_mailbox, 30),

@@ -123,13 +123,17 @@ class Result:
         return not self.violations
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, last: int = 80) -> str:
+        """Everything about it, with the ``last`` lines of its timeline."""
         lines = [
             str(self.scenario),
             f"schedule: {self.schedule}",
             f"trace: {len(self.trace.events)} events in {self.seconds:.1f} virtual seconds, "
             f"digest {self.trace.digest[:16]}",
             "timeline:",
-            self.trace.timeline(),
+            self.trace.timeline(last),
             *(f"VIOLATED: {violation}" for violation in self.violations),
         ]
         return "\n".join(lines)

@@ -14,6 +14,7 @@ from callboard.actors.notebook.analysis.source import (
     cell_of_filename,
     forget_source,
 )
+from callboard.actors.notebook.analysis.sqlnames import MadeObject, SQLName, shown_name
 
 __all__ = [
     "Analyser",
@@ -21,6 +22,8 @@ __all__ = [
     "CellSourceError",
     "DefKind",
     "ImportedName",
+    "MadeObject",
+    "SQLName",
     "analyse",
     "cell_filename",
     "cell_of_filename",
@@ -28,4 +31,5 @@ __all__ = [
     "forget_source",
     "is_private",
     "mangle",
+    "shown_name",
 ]

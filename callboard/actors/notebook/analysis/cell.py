@@ -8,6 +8,7 @@ from types import CodeType
 
 import attrs
 
+from callboard.actors.notebook.analysis.sqlnames import MadeObject
 from callboard.messages.ids import CellId
 from callboard.messages.payloads import CellError
 
@@ -43,6 +44,11 @@ class CellAnalysis:
     cell's private variables stand in the namespace; `temporaries` those of them that nothing in
     the cell can need once it has run. `body` and `output` are None where there is nothing to
     execute. Compared by identity: two analyses of the same text are two registrations.
+
+    `sql_makes` are the tables and the like that its SQL makes, `sql_needs` the `SQLName`s that this
+    takes to be there; tables that may be variables are among `refs` too. `changes_catalog` says that
+    the SQL may create, alter, attach or detach something in the built-in DuckDB. `gives` and
+    `takes` are what links cells: names of both languages, which never equal each other.
     """
 
     cell_id: CellId
@@ -64,6 +70,21 @@ class CellAnalysis:
     is_async: bool = False
     body: CodeType | None = attrs.field(default=None, repr=False)
     output: CodeType | None = attrs.field(default=None, repr=False)
+    sql_makes: tuple[MadeObject, ...] = ()
+    sql_needs: frozenset[str] = frozenset()
+    changes_catalog: bool = False
+    gives: frozenset[str] = attrs.field(init=False, repr=False)
+    takes: frozenset[str] = attrs.field(init=False, repr=False)
+
+    @gives.default
+    def _all_it_gives(self) -> frozenset[str]:
+        return (
+            self.defs.union(made.name for made in self.sql_makes) if self.sql_makes else self.defs
+        )
+
+    @takes.default
+    def _all_it_takes(self) -> frozenset[str]:
+        return self.refs | self.sql_needs if self.sql_needs else self.refs
 
 
 @attrs.define

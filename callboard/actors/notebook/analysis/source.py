@@ -16,6 +16,7 @@ import attrs
 from callboard.actors.notebook.analysis.cell import CellAnalysis, CellSourceError
 from callboard.actors.notebook.analysis.mangling import mangle
 from callboard.actors.notebook.analysis.names import Names, StarImport, read_names
+from callboard.actors.notebook.analysis.sql import CellSQL, may_hold_sql, read_sql
 from callboard.messages.ids import CellId
 from callboard.messages.payloads import (
     CellError,
@@ -28,6 +29,7 @@ _PARSE = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _COMPILE = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 # The callables named `md` of these modules show their literal argument.
 _MARKDOWN_MODULES = frozenset({"cb", "callboard", "mo"})
+_NO_SQL = CellSQL()
 _PIP = re.compile(r"!\s*(\S*python[\d.]*\s+-m\s+)?pip\d?\b")
 
 
@@ -102,6 +104,7 @@ def _analyse(
     markdown = _markdown(statements)
     sole_definition = _sole_definition(statements)
     tests_only = all(_is_test(statement) for statement in statements)
+    sql = (read_sql(parsed, names) if may_hold_sql(source) else None) or _NO_SQL
     names.rename_private(lambda name: mangle(name, cell_id))
     last = statements[-1]
     suppressed = isinstance(last, ast.Expr) and _ends_in_semicolon(source, lines, last)
@@ -121,7 +124,7 @@ def _analyse(
         cell_id,
         code,
         defs=frozenset(names.kinds),
-        refs=frozenset(names.refs),
+        refs=frozenset(names.refs | sql.variables),
         deleted=frozenset(names.deleted),
         kinds=names.kinds,
         private=private,
@@ -136,6 +139,9 @@ def _analyse(
         is_async=_awaits(body) or _awaits(output),
         body=body,
         output=output,
+        sql_makes=tuple(sql.makes),
+        sql_needs=frozenset(sql.needs),
+        changes_catalog=sql.changes_catalog,
     )
 
 

@@ -226,7 +226,7 @@ def _errors(state: NotebookState, change: _Change) -> dict[CellId, tuple[CellErr
 def _kept_alive(graph: Graph, cell_id: CellId, errors: Collection[CellId]) -> set[str]:
     return {
         name
-        for name in graph.cells[cell_id].defs
+        for name in graph.cells[cell_id].gives
         if any(definer not in errors for definer in graph.definers(name))
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
-from callboard.actors.notebook.analysis import CellAnalysis
+from callboard.actors.notebook.analysis import CellAnalysis, MadeObject, shown_name
 from callboard.actors.notebook.graph import Graph
 from callboard.messages.ids import CellId, VariableName
 from callboard.messages.payloads import CellConfig, CellError, VariableDeclaration
@@ -99,12 +99,14 @@ class Invalidation:
 
     Remove `names` (public and mangled private ones) from the namespace, dispose of the life-cycle
     items of the cells in `dispose` (this cell first, then those below it that no invalidation
-    before this one named), and announce that the UI elements of the cell are gone.
+    before this one named), drop `sql` from databases in memory, and announce that the UI elements of
+    the cell are gone.
     """
 
     cell_id: CellId
     names: frozenset[str]
     dispose: tuple[CellId, ...]
+    sql: tuple[MadeObject, ...] = ()
 
 
 class Invalidator:
@@ -124,8 +126,10 @@ class Invalidator:
     def __call__(self, analysis: CellAnalysis, keep: Collection[str] = ()) -> Invalidation:
         cell_id = analysis.cell_id
         names = analysis.defs | analysis.private if analysis.private else analysis.defs
+        sql = analysis.sql_makes
         if keep:
             names = names.difference(keep)
+            sql = tuple(made for made in sql if made.name not in keep)
         dispose: tuple[CellId, ...] = (cell_id,)
         seen = self._seen
         if cell_id not in seen:
@@ -139,16 +143,17 @@ class Invalidator:
                         below.append(child)
                         stack.append(child)
             dispose += tuple(self._graph.by_rank(below))
-        return Invalidation(cell_id, names, dispose)
+        return Invalidation(cell_id, names, dispose, sql)
 
 
 def variables(graph: Graph) -> list[VariableDeclaration]:
-    """Every variable of the notebook by name, with the cells that bind and that read it."""
+    """Every variable of the notebook and what its SQL makes by name, with the cells that bind and that read it."""
+    names = sorted(graph.defined_names, key=lambda name: (shown_name(name), name))
     return [
         VariableDeclaration(
-            VariableName(name), list(graph.definers(name)), list(graph.referrers(name))
+            VariableName(shown_name(name)), list(graph.definers(name)), list(graph.referrers(name))
         )
-        for name in sorted(graph.defined_names)
+        for name in names
     ]
 
 
