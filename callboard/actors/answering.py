@@ -43,6 +43,8 @@ class Watch:
     """Whether values of a type are worth it. Called on the cell thread after every cell, so it has to be quick."""
     message: Callable[[frozenset[str]], object]
     """Makes the internal message that names the variables."""
+    built_in: str | None = None
+    """The name of what is there without a variable, and may have changed where a cell's SQL changes a catalog."""
 
 
 @attrs.frozen

@@ -11,15 +11,8 @@ from callboard.messages.commands import (
     ClearCacheCommand,
     CodeCompletionCommand,
     DebugCellCommand,
-    DiscoverDataSourcesCommand,
     GetCacheInfoCommand,
-    ListDataSourceConnectionCommand,
-    ListSQLSchemasCommand,
-    ListSQLTablesCommand,
-    PreviewDatasetColumnCommand,
-    PreviewSQLTableCommand,
     SetBreakpointsCommand,
-    ValidateSQLCommand,
 )
 from callboard.runtime import Behaviour
 
@@ -49,15 +42,6 @@ class Domain:
 ABSENT: dict[str, tuple[type[Any], ...]] = {
     "completion": (CodeCompletionCommand,),
     "debugger": (DebugCellCommand, SetBreakpointsCommand),
-    "datasets": (
-        PreviewDatasetColumnCommand,
-        PreviewSQLTableCommand,
-        ListSQLTablesCommand,
-        ListSQLSchemasCommand,
-        ListDataSourceConnectionCommand,
-        DiscoverDataSourcesCommand,
-    ),
-    "sql": (ValidateSQLCommand,),
     "cache": (ClearCacheCommand, GetCacheInfoCommand),
 }
 """Domains that have no actor yet, with the commands they will own. These are answered ``rejected``."""

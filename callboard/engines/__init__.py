@@ -15,6 +15,7 @@ from callboard.engines.dbapi import DBAPIEngine
 from callboard.engines.discovery import Discovery, InvalidDiscovery
 from callboard.engines.duckdb import DuckDBEngine, default_engine
 from callboard.engines.engine import (
+    DEFAULT_ENGINE_NAME,
     DEFAULT_ENGINE_NAMES,
     Engine,
     EngineError,
@@ -54,6 +55,7 @@ def engine_of(name: str, value: object) -> Engine | None:
 
 
 __all__ = [
+    "DEFAULT_ENGINE_NAME",
     "DEFAULT_ENGINE_NAMES",
     "Discovery",
     "Engine",

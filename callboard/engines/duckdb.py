@@ -11,7 +11,7 @@ from typing import Any, Final
 from callboard.engines.calls import Call, Cancel
 from callboard.engines.discovery import Discovery, Wanted
 from callboard.engines.duckdb_catalog import DuckDBCatalog, private_cursor
-from callboard.engines.engine import DEFAULT_ENGINE_NAMES, Content, Engine
+from callboard.engines.engine import DEFAULT_ENGINE_NAME, Content, Engine
 from callboard.engines.placement import Place, Placement
 from callboard.engines.results import NO_ROWS, Conversion, QueryResult
 from callboard.engines.statements import explained
@@ -87,7 +87,7 @@ def default_engine() -> DuckDBEngine:
         raise ImportError(
             "SQL without an engine needs duckdb: `pip install duckdb`", name="duckdb"
         ) from error
-    return DuckDBEngine(min(DEFAULT_ENGINE_NAMES), duckdb.connect(":default:"))
+    return DuckDBEngine(DEFAULT_ENGINE_NAME, duckdb.connect(":default:"))
 
 
 def explain(connection: Any, call: Call, query: str, variables: Mapping[str, object]) -> None:

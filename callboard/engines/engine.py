@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DEFAULT_ENGINE_NAMES: Final = frozenset({"__callboard_duckdb", "__marimo_duckdb"})
+DEFAULT_ENGINE_NAME: Final = "__callboard_duckdb"
+DEFAULT_ENGINE_NAMES: Final = frozenset({DEFAULT_ENGINE_NAME, "__marimo_duckdb"})
 """What the built-in DuckDB is called; no notebook variable."""
 
 

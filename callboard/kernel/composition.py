@@ -237,9 +237,11 @@ def _assemble(
     )
     watches: list[Watch] = []
 
-    def tell_bound(types: Mapping[str, type]) -> None:
+    def tell_bound(types: Mapping[str, type], catalog: bool) -> None:
         for watch in watches:
             names = frozenset(name for name, kind in types.items() if watch.interesting(kind))
+            if catalog and watch.built_in is not None:
+                names |= {watch.built_in}
             if names:
                 post_back(watch.message(names))
 
@@ -307,7 +309,7 @@ def _assemble(
             internal=PACKAGES_INTERNAL,
             capacity=32,
         ),
-        *data_domains(loader, files),
+        *data_domains(lambda: engine.book.settings, loader, files),
     )
 
     def with_means(domain: Domain | RequestDomain) -> Domain:

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callboard.actors.answering import RequestDomain, Watch
+from callboard.actors.datasets.answers import COMMANDS as DATASETS_COMMANDS
+from callboard.actors.datasets.answers import INTERNAL as DATASETS_INTERNAL
+from callboard.actors.datasets.answers import DatasetsAnswers
+from callboard.actors.datasets.introspection import Introspect as IntrospectDatasets
+from callboard.actors.datasets.introspection import IntrospectConflation as DatasetsConflation
+from callboard.actors.datasets.introspection import interesting as may_be_dataset
+from callboard.actors.notebook.settings import Settings
 from callboard.actors.secrets.answers import COMMANDS as SECRETS_COMMANDS
 from callboard.actors.secrets.answers import SecretsAnswers
 from callboard.actors.secrets.environ import Environ
 from callboard.actors.secrets.loader import DotenvLoader, DotenvSettings
+from callboard.actors.sql.answers import COMMANDS as SQL_COMMANDS
+from callboard.actors.sql.answers import SQLAnswers
 from callboard.actors.storage.answers import COMMANDS as STORAGE_COMMANDS
 from callboard.actors.storage.answers import INTERNAL as STORAGE_INTERNAL
 from callboard.actors.storage.answers import StorageAnswers
 from callboard.actors.storage.introspection import Introspect as IntrospectStorages
 from callboard.actors.storage.introspection import IntrospectConflation as StoragesConflation
 from callboard.actors.storage.recognition import interesting as may_be_storage
+from callboard.engines import DEFAULT_ENGINE_NAME
 from callboard.virtual_files import VirtualFiles
 
 
@@ -30,9 +40,20 @@ def dotenv_loader(
     return DotenvLoader(environ, settings, filename, warn)
 
 
-def data_domains(loader: DotenvLoader, files: VirtualFiles | None) -> tuple[RequestDomain, ...]:
+def data_domains(
+    settings: Callable[[], Settings], loader: DotenvLoader, files: VirtualFiles | None
+) -> tuple[RequestDomain, ...]:
     """Make the data domains of one kernel."""
     return (
+        RequestDomain(
+            "datasets",
+            DATASETS_COMMANDS,
+            DatasetsAnswers(lambda: settings().discovery),
+            internal=DATASETS_INTERNAL,
+            conflation=DatasetsConflation(),
+            watch=Watch(may_be_dataset, IntrospectDatasets, built_in=DEFAULT_ENGINE_NAME),
+        ),
+        RequestDomain("sql", SQL_COMMANDS, SQLAnswers()),
         RequestDomain(
             "storage",
             STORAGE_COMMANDS,

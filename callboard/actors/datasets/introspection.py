@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import sys
 from collections.abc import Hashable, Iterable
 from operator import itemgetter
 from typing import Any, Final
@@ -18,7 +19,14 @@ from callboard.actors.datasets.frames import Frame, frame_kind
 from callboard.actors.datasets.listings import call_engine
 from callboard.actors.datasets.tables import describe
 from callboard.actors.requests import Refused, Request
-from callboard.engines import Engine, engine_of, is_engine_type
+from callboard.engines import (
+    DEFAULT_ENGINE_NAME,
+    DEFAULT_ENGINE_NAMES,
+    Engine,
+    default_engine,
+    engine_of,
+    is_engine_type,
+)
 from callboard.engines.discovery import Discovery
 from callboard.engines.engine import error_text
 from callboard.engines.placement import Place
@@ -90,6 +98,10 @@ async def introspect(
     """
     frames: dict[str, list[tuple[str, Any, Frame]]] = {}
     engines: dict[Place, list[Engine]] = {}
+    if DEFAULT_ENGINE_NAME in request.command.names and "duckdb" in sys.modules:
+        with contextlib.suppress(Refused):
+            built_in = await ask(request, default_engine)
+            engines[built_in.placement.place] = [built_in]
     for name, value in sorted((await _values(request, wait)).items(), key=itemgetter(0)):
         kind = frame_kind(type(value))
         if kind is not None:
@@ -116,7 +128,7 @@ async def _values(request: Request[Introspect], wait: float) -> dict[str, Any]:
 
     with trio.move_on_after(wait):
         async with trio.open_nursery() as nursery:
-            for name in request.command.names:
+            for name in request.command.names - DEFAULT_ENGINE_NAMES:
                 nursery.start_soon(look_up, name)
     return values
 

@@ -20,7 +20,7 @@ from callboard.actors.notebook.namespace import Namespace
 from callboard.actors.notebook.outputs import Outputs
 from callboard.actors.notebook.plan import RunResult
 from callboard.actors.notebook.presets import Presets
-from callboard.actors.notebook.runs import MissingPackages, Runner
+from callboard.actors.notebook.runs import MissingPackages, OnBound, Runner
 from callboard.actors.notebook.scratchpad import Scratchpad
 from callboard.actors.notebook.settings import Settings
 from callboard.actors.notebook.surroundings import Surroundings
@@ -89,14 +89,14 @@ class Engine:
         console: Console,
         missing: MissingPackages,
         on_settings: Callable[[Settings], object],
-        on_bound: Callable[[Mapping[str, type]], object] = lambda _: None,
+        on_bound: OnBound = lambda _types, _catalog: None,
         on_create: Callable[[], object] = lambda: None,
         filename: str | None = None,
         preset: Mapping[str, object] | None = None,
     ) -> Engine:
         """Put an engine together. ``emit`` may be called from any thread, and keeps order.
 
-        ``on_bound`` is told the types of what a cell has just bound, on the cell thread; it has to be quick.
+        ``on_bound`` is told after each cell, on the cell thread; it has to be quick.
         """
         gate = surroundings.gate
         executor = Executor(gate, surroundings.cell_thread)

@@ -43,6 +43,10 @@ class MissingPackages(Protocol):
         """Look at whether a change of the imported modules left fewer of them missing."""
 
 
+OnBound = Callable[[Mapping[str, type], bool], object]
+"""Told the types of what a cell has bound, and whether it may have changed the catalog of the built-in database."""
+
+
 @attrs.define(eq=False)
 class _Round:
     """One RUN under way."""
@@ -68,7 +72,7 @@ class Runner:
     presets: Presets
     failures: CellFailures
     interludes: Interludes
-    on_bound: Callable[[Mapping[str, type]], object]
+    on_bound: OnBound
     _run_ids: int = attrs.field(factory=lambda: uuid.uuid4().int >> 1, init=False)
     """The next id of a run, unlike those of any other kernel. To draw each at random passes the interpreter lock on."""
 
@@ -242,8 +246,9 @@ class Runner:
             book.tell(cell_id, output=output)
         book.flush_console()
         book.tell(cell_id, status="idle")
-        if cell.defs and not book.settings.run_mode:
-            self.on_bound({name: type(values[name]) for name in cell.defs if name in values})
+        if (cell.defs or cell.changes_catalog) and not book.settings.run_mode:
+            bound = {name: type(values[name]) for name in cell.defs if name in values}
+            self.on_bound(bound, cell.changes_catalog)
 
     def _error(self, round_: _Round, cell: CellAnalysis, ended: Ended) -> CellError:
         error = ended.error

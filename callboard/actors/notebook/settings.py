@@ -11,6 +11,7 @@ import attrs
 
 from callboard.actors.host import HostError
 from callboard.actors.notebook.formatting import MAX_BYTES, MAX_BYTES_VARIABLE, positive_number
+from callboard.engines.discovery import Discovery, InvalidDiscovery
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ class Settings:
     """Paths of the dotenv files; None for ``.env`` in the project."""
     dotenv_override: bool = True
     """Whether a changed dotenv file changes variables that it has set before."""
+    discovery: Discovery = attrs.field(factory=Discovery)
+    """How much of a new engine's content is looked up unasked."""
     request_timeout: float = 30.0
     """Seconds that a request to a data domain (datasets, SQL, storage, secrets, cache) has, from posting to its end."""
 
@@ -82,8 +85,14 @@ class Settings:
             raise HostError(
                 f"config.runtime.dotenv_override must be true or false, not {type(override).__name__}"
             )
+        sources = _section(config, "datasources")
+        try:
+            discovery = Discovery.of(sources) if sources else self.discovery
+        except InvalidDiscovery as error:
+            raise HostError(f"config.datasources: {error}") from None
         return attrs.evolve(
             self,
+            discovery=discovery,
             on_cell_change=change,
             package_manager=manager,
             dotenv=_paths(runtime, "dotenv", self.dotenv),

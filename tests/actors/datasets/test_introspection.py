@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from callboard.actors.datasets.answers import DatasetsAnswers
 from callboard.actors.datasets.frames import frame_kind
 from callboard.actors.datasets.introspection import Introspect, IntrospectConflation, interesting
-from callboard.engines import Place
+from callboard.engines import DEFAULT_ENGINE_NAME, Place
 from callboard.messages.commands import DiscoverDataSourcesCommand
 from callboard.messages.ids import RequestId
 from callboard.messages.notifications import (
@@ -148,6 +148,24 @@ async def test_engines_that_can_be_used_alike_are_announced_together() -> None:
         "two": 1,
         "three": 0,
     }
+
+
+@pytest.mark.slow
+async def test_the_built_in_duckdb_is_announced_by_its_name() -> None:
+    duckdb: Any = importlib.import_module("duckdb")
+    connection = duckdb.connect(":default:")
+    connection.execute("CREATE TABLE announced (x INT)")
+    try:
+        request = Abandoning(Introspect(frozenset({DEFAULT_ENGINE_NAME})))
+        await DatasetsAnswers().answer(request)
+    finally:
+        connection.execute("DROP TABLE announced")
+    (found,) = engines(request).values()
+    assert (found.name, found.display_name) == (DEFAULT_ENGINE_NAME, "duckdb (In-Memory)")
+    tables = [
+        table for each in found.databases for schema in each.schemas for table in schema.tables
+    ]
+    assert "announced" in [table.name for table in tables]
 
 
 class Busy(Abandoning):
