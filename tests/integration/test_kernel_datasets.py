@@ -7,9 +7,6 @@ from typing import Any
 import pytest
 import trio
 
-from callboard.actors.answering import RequestDomain, Watch
-from callboard.actors.datasets.answers import COMMANDS, INTERNAL, DatasetsAnswers
-from callboard.actors.datasets.introspection import Introspect, IntrospectConflation, interesting
 from callboard.messages.commands import ListSQLTablesCommand, PreviewDatasetColumnCommand
 from callboard.messages.ids import RequestId, VariableName
 from callboard.messages.notifications import (
@@ -23,17 +20,6 @@ from callboard.testing.driver import Driver, Heard, execute, open_driver
 pytestmark = pytest.mark.slow
 
 
-def datasets() -> RequestDomain:
-    return RequestDomain(
-        "datasets",
-        COMMANDS,
-        DatasetsAnswers(),
-        internal=INTERNAL,
-        conflation=IntrospectConflation(),
-        watch=Watch(interesting, Introspect),
-    )
-
-
 async def preview(kernel: Driver, table: str, column: str) -> DataColumnPreviewNotification:
     heard = await kernel.do(PreviewDatasetColumnCommand("local", "memory", table, column))
     (reply,) = heard.of(DataColumnPreviewNotification)
@@ -41,7 +27,7 @@ async def preview(kernel: Driver, table: str, column: str) -> DataColumnPreviewN
 
 
 async def test_what_a_cell_binds_is_announced_and_can_be_looked_into() -> None:
-    async with open_driver(domains=[datasets()]) as kernel:
+    async with open_driver() as kernel:
         codes = {
             "a": "import polars as pl; frame = pl.DataFrame({'x': [1, 2, 3]})",
             "b": "import sqlalchemy as sa; db = sa.create_engine('sqlite://')\n"
@@ -80,7 +66,7 @@ async def test_what_a_cell_binds_is_announced_and_can_be_looked_into() -> None:
 
 
 async def test_a_preview_reads_the_run_that_was_asked_for_before_it() -> None:
-    async with open_driver(domains=[datasets()]) as kernel:
+    async with open_driver() as kernel:
         await kernel.run(a="import polars as pl; frame = pl.DataFrame({'x': [1]})")
         hold = kernel.hold("gate")
         kernel.post(execute({"a": "gate()\nimport polars as pl; frame = pl.DataFrame({'x': [9]})"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -20,7 +21,7 @@ from callboard.actors.datasets.listings import (
 )
 from callboard.actors.datasets.previews import preview_dataset_column
 from callboard.actors.requests import Request
-from callboard.engines.discovery import Discovery
+from callboard.engines.discovery import Discovery, InvalidDiscovery
 from callboard.messages.commands import (
     DiscoverDataSourcesCommand,
     ListDataSourceConnectionCommand,
@@ -33,6 +34,8 @@ from callboard.messages.notifications import (
     DataSourceDiscoveryResultNotification,
     Notification,
 )
+
+_log = logging.getLogger(__name__)
 
 COMMANDS: Final = (
     PreviewDatasetColumnCommand,
@@ -50,7 +53,10 @@ class DatasetsAnswers:
     """Answers what is asked of dataframes, databases and the environment."""
 
     depth: Callable[[], Discovery] = Discovery
-    """How deep engines are looked into unasked, by the user's configuration as it is now."""
+    """How deep engines are looked into unasked, by the user's configuration as it is now.
+
+    Where that is invalid and this raises `InvalidDiscovery`, the log says so.
+    """
     surroundings: Callable[[], Surroundings] = lambda: take_surroundings(os.environ)
     """Takes a snapshot of the environment; called on a worker thread."""
     patience: float = 10.0
@@ -76,7 +82,7 @@ class DatasetsAnswers:
         command = request.command
         match command:
             case Introspect():
-                await introspect(request, self.depth, patience=self.patience, wait=self.wait)
+                await introspect(request, self._depth(), patience=self.patience, wait=self.wait)
                 return None
             case PreviewDatasetColumnCommand():
                 return await preview_dataset_column(request)
@@ -87,9 +93,16 @@ class DatasetsAnswers:
             case ListSQLSchemasCommand():
                 return await list_sql_schemas(request)
             case ListDataSourceConnectionCommand():
-                return await list_data_source_connection(request, self.depth())
+                return await list_data_source_connection(request, self._depth())
             case DiscoverDataSourcesCommand():
                 surroundings = await ask(request, self.surroundings)
                 sources = detect(surroundings, DETECTORS)
                 return DataSourceDiscoveryResultNotification(command.request_id, sources)
         raise TypeError(f"{type(command).__name__} is no message of the datasets domain")
+
+    def _depth(self) -> Discovery:
+        try:
+            return self.depth()
+        except InvalidDiscovery as error:
+            _log.warning("engines are looked into as if nothing were configured: %s", error)
+            return Discovery()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from operator import itemgetter
 from typing import Any, Final
 
@@ -82,34 +83,40 @@ _GROUPS: Final[dict[Frame, str]] = {
 
 async def introspect(
     request: Request[Introspect],
-    depth: Callable[[], Discovery],
+    depth: Discovery,
     *,
     patience: float,
     wait: float,
 ) -> None:
     """Announce the dataframes and engines among the variables. A checkpoint.
 
-    One ``datasets`` notification for each group of frames, so that frames which can be read at once do not wait for
-    those that are read between cells, and one ``data-source-connections`` for all engines. An engine that has said
-    nothing for ``patience`` seconds is announced as if it were empty. What vanished or fails is skipped, and so is,
-    after ``wait`` seconds, what a cell is still to bind again: it will be announced then.
+    One notification for all that is read on one kind of thread, so that what can be read at once does not wait for what
+    is read between cells; lazy frames, which may have to read files, have one of their own. An engine that is used
+    beside cells and has said nothing for ``patience`` seconds is announced as if it were empty, and lazy frames are
+    skipped then. What vanished or fails is skipped, and so is, after ``wait`` seconds, what a cell is still to bind
+    again: it will be announced then.
     """
     frames: dict[str, list[tuple[str, Any, Frame]]] = {}
-    engines: list[Engine] = []
+    engines: dict[Place, list[Engine]] = {}
     if DEFAULT_ENGINE_NAME in request.command.names and "duckdb" in sys.modules:
-        engines.append(default_engine())
+        with contextlib.suppress(Refused):
+            built_in = await ask(request, default_engine)
+            engines[built_in.placement.place] = [built_in]
     for name, value in sorted((await _values(request, wait)).items(), key=itemgetter(0)):
         kind = frame_kind(type(value))
         if kind is not None:
             frames.setdefault(_GROUPS[kind], []).append((name, value, kind))
         elif (engine := engine_of(name, value)) is not None:
-            engines.append(engine)
+            engines.setdefault(engine.placement.place, []).append(engine)
     async with trio.open_nursery() as nursery:
         for group, found in frames.items():
             place = Place.CELL_THREAD if group == "between cells" else Place.ANY_THREAD
-            nursery.start_soon(_announce_frames, request, found, place)
-        if engines:
-            nursery.start_soon(_announce_engines, request, engines, depth(), patience)
+            limit = patience if group == "lazy" else math.inf
+            nursery.start_soon(_announce_frames, request, found, place, limit)
+        for place, alike in engines.items():
+            # How long it takes until no cell runs says nothing of the engine.
+            limit = patience if place is Place.ANY_THREAD else math.inf
+            nursery.start_soon(_announce_engines, request, alike, depth, limit)
 
 
 async def _values(request: Request[Introspect], wait: float) -> dict[str, Any]:
@@ -127,12 +134,16 @@ async def _values(request: Request[Introspect], wait: float) -> dict[str, Any]:
 
 
 async def _announce_frames(
-    request: Request[Introspect], found: Iterable[tuple[str, Any, Frame]], place: Place
+    request: Request[Introspect],
+    found: Iterable[tuple[str, Any, Frame]],
+    place: Place,
+    patience: float,
 ) -> None:
     try:
-        tables = await ask(request, lambda: _described(found), place)
-    except Refused as refusal:
-        _log.warning("dataframes were not looked into: %s", refusal)
+        with trio.fail_after(patience):
+            tables = await ask(request, lambda: _described(found), place)
+    except (Refused, trio.TooSlowError) as error:
+        _log.warning("dataframes were not looked into: %s", error_text(error))
         return
     if tables:
         request.notify(DatasetsNotification(tables))

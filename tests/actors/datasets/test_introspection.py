@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import socket
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from typing import Any
@@ -17,14 +18,14 @@ from hypothesis import strategies as st
 from callboard.actors.datasets.answers import DatasetsAnswers
 from callboard.actors.datasets.frames import frame_kind
 from callboard.actors.datasets.introspection import Introspect, IntrospectConflation, interesting
-from callboard.engines import Place
+from callboard.engines import DEFAULT_ENGINE_NAME, Place
 from callboard.messages.commands import DiscoverDataSourcesCommand
 from callboard.messages.ids import RequestId
 from callboard.messages.notifications import (
     DatasetsNotification,
     DataSourceConnectionsNotification,
 )
-from callboard.messages.payloads import DataTable
+from callboard.messages.payloads import DataSourceConnection, DataTable
 from callboard.runtime import Ledger, Mailbox, Ref
 from callboard.testing.requests import DirectRequest
 from tests.actors.datasets.frames import DATA, LIBRARIES, make
@@ -48,6 +49,15 @@ def tables(request: DirectRequest[Introspect]) -> dict[str, DataTable]:
         for notification in request.told
         if isinstance(notification, DatasetsNotification)
         for table in notification.tables
+    }
+
+
+def engines(request: DirectRequest[Introspect]) -> dict[str, DataSourceConnection]:
+    return {
+        connection.name: connection
+        for notification in request.told
+        if isinstance(notification, DataSourceConnectionsNotification)
+        for connection in notification.connections
     }
 
 
@@ -117,19 +127,86 @@ async def test_a_frame_of_very_many_columns_is_cut_and_says_so() -> None:
 
 
 @pytest.mark.slow
-async def test_engines_are_announced_together() -> None:
+async def test_engines_that_can_be_used_alike_are_announced_together() -> None:
     duckdb = importlib.import_module("duckdb")
     with (
         closing(duckdb.connect()) as one,
-        closing(sqlite3.connect(":memory:", check_same_thread=False)) as two,
+        closing(duckdb.connect()) as two,
+        closing(sqlite3.connect(":memory:", check_same_thread=False)) as three,
     ):
         one.execute("CREATE TABLE t (x INT)")
-        request = await told(one=one, two=two, three=4)
-    (notification,) = request.told
-    assert isinstance(notification, DataSourceConnectionsNotification)
-    assert [found.name for found in notification.connections] == ["one", "two"]
-    assert [found.display_name for found in notification.connections] == ["duckdb (one)", "two"]
-    assert [len(found.databases) for found in notification.connections] == [1, 0]
+        request = await told(one=one, two=two, three=three, four=4)
+    assert len(request.told) == len(set(request.places))
+    found = engines(request)
+    assert {name: each.display_name for name, each in found.items()} == {
+        "one": "duckdb (one)",
+        "two": "duckdb (two)",
+        "three": "three",
+    }
+    assert {name: len(each.databases) for name, each in found.items()} == {
+        "one": 1,
+        "two": 1,
+        "three": 0,
+    }
+
+
+@pytest.mark.slow
+async def test_the_built_in_duckdb_is_announced_by_its_name() -> None:
+    duckdb: Any = importlib.import_module("duckdb")
+    connection = duckdb.connect(":default:")
+    connection.execute("CREATE TABLE announced (x INT)")
+    try:
+        request = Abandoning(Introspect(frozenset({DEFAULT_ENGINE_NAME})))
+        await DatasetsAnswers().answer(request)
+    finally:
+        connection.execute("DROP TABLE announced")
+    (found,) = engines(request).values()
+    assert (found.name, found.display_name) == (DEFAULT_ENGINE_NAME, "duckdb (In-Memory)")
+    tables = [
+        table for each in found.databases for schema in each.schemas for table in schema.tables
+    ]
+    assert "announced" in [table.name for table in tables]
+
+
+class Busy(Abandoning):
+    """A request to a kernel whose cell thread is busy at first."""
+
+    async def call(self, function: Any, place: Place = Place.ANY_THREAD, **options: Any) -> Any:
+        if place is Place.CELL_THREAD:
+            await trio.sleep(0.5)
+            assert self.told, "what needs no cell thread is told while cells run"
+        return await super().call(function, place, **options)
+
+
+@pytest.mark.slow
+async def test_what_is_used_between_cells_is_waited_for_and_holds_nothing_else_up() -> None:
+    sqlalchemy = importlib.import_module("sqlalchemy")
+    memory = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.pool.StaticPool)
+    variables = {"memory": memory, "pandas": make("pandas"), "polars": make("polars")}
+    request = Busy(Introspect(frozenset(variables)), variables)
+    await DatasetsAnswers(patience=0.1).answer(request)
+    assert [len(found.databases) for found in engines(request).values()] == [1]
+    assert tables(request).keys() == {"pandas", "polars"}
+    memory.dispose()
+
+
+@pytest.mark.slow
+async def test_a_lazy_frame_that_hangs_hides_no_other() -> None:
+    polars: Any = importlib.import_module("polars")
+    io: Any = importlib.import_module("polars.io.plugins")
+    over = threading.Event()
+
+    def schema() -> Any:
+        over.wait(20)
+        return {"x": polars.Int64}
+
+    hung = io.register_io_source(lambda *_: iter([]), schema=schema)
+    try:
+        with trio.fail_after(10):
+            request = await told(patience=0.3, hung=hung, fine=make("polars"))
+    finally:
+        over.set()
+    assert tables(request).keys() == {"fine"}
 
 
 @pytest.mark.slow
@@ -140,14 +217,10 @@ async def test_an_engine_that_hangs_is_announced_empty_and_holds_nobody_up() -> 
         port = server.getsockname()[1]
         hung = sqlalchemy.create_engine(f"postgresql+psycopg://ada:secret@127.0.0.1:{port}/x")
         with trio.fail_after(20):
-            request = await told(patience=0.5, hung=hung, fine=fine, frame=make("polars"))
+            request = await told(patience=2, hung=hung, fine=fine, frame=make("polars"))
     assert tables(request).keys() == {"frame"}
-    connections = request.told[-1]
-    assert isinstance(connections, DataSourceConnectionsNotification)
-    assert [(found.name, len(found.databases)) for found in connections.connections] == [
-        ("fine", 1),
-        ("hung", 0),
-    ]
+    found = engines(request)
+    assert {name: len(each.databases) for name, each in found.items()} == {"fine": 1, "hung": 0}
     assert "secret" not in repr(request.told)
 
 

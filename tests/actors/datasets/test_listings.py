@@ -106,6 +106,16 @@ async def test_an_engine_is_described_as_deep_as_the_user_wants(engine: Any) -> 
     assert all(len(table.columns) == 3 for table in schema.tables)
 
 
+async def test_an_invalid_configuration_is_as_none_and_the_log_says_so(
+    engine: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = DatasetsAnswers(lambda: Discovery.of({"auto_discover_tables": "often"}))
+    request = DirectRequest[Any](ListDataSourceConnectionCommand(DB), {"db": engine})
+    reply: Any = await answers.answer(request)
+    assert len(reply.connections[0].databases) == 1
+    assert "auto_discover_tables" in caplog.text
+
+
 async def test_an_engine_that_only_runs_queries_is_answered_for() -> None:
     with closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection:
         reply = await answer(ListDataSourceConnectionCommand(DB), db=connection)
