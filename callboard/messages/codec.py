@@ -24,7 +24,8 @@ from callboard.messages.payloads import CellOutput
 from callboard.messages.plain import EncodeError, to_plain
 from callboard.messages.replies import ID_FIELDS, IDENTIFYING
 from callboard.messages.structure import first_problem, make_converter, misfit
-from callboard.messages.wire import DIRECT, camel_case
+from callboard.messages.wire import DIRECT, LISTING, camel_case
+from callboard.messages.writing import write
 
 __all__ = [
     "CommandDecodeError",
@@ -187,7 +188,10 @@ def encode_notification(notification: Notification) -> bytes:
         TypeError: it is no notification; the caller's fault.
     """
     cls = type(notification)
+    listing = cls in LISTING
     if isinstance(notification, CellOpNotification):
+        # Most are small, and looking for what can be spared costs more than it spares.
+        listing = False
         direct = _is_direct(notification.output) and _is_direct(notification.console)
     else:
         direct = cls in DIRECT
@@ -200,6 +204,11 @@ def encode_notification(notification: Notification) -> bytes:
             _logger.debug("%s needs conversion", cls.__name__, exc_info=True)
     elif cls not in _NOTIFICATION_CLASSES:
         raise TypeError(f"{cls.__name__} is not a notification")
+    if listing:
+        try:
+            return write(notification)
+        except UnicodeError:
+            _logger.debug("%s has text that is not Unicode", cls.__name__)
     return _encode(to_plain(notification))
 
 
