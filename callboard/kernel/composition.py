@@ -28,6 +28,7 @@ from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.notebook.settings import Settings
 from callboard.actors.notebook.stdin import Stdin
 from callboard.actors.notebook.surroundings import Embedded, Surroundings
+from callboard.actors.outbox import Outbox
 from callboard.actors.packages.behaviour import COMMANDS as PACKAGES_COMMANDS
 from callboard.actors.packages.behaviour import INTERNAL as PACKAGES_INTERNAL
 from callboard.actors.packages.behaviour import ManagerChosen, ModulesImported, PackagesBehaviour
@@ -148,6 +149,8 @@ async def open_kernel(
                         parts.engine.book.release_threads()
                         await surroundings.cell_thread.aclose()
                         parts.engine.book.analyse.forget_all()
+                    for outbox in parts.outboxes:
+                        outbox.flush()
                     parts.ingress.close()
                     parts.broadcaster.close()
                     nursery.cancel_scope.cancel()
@@ -237,6 +240,8 @@ def _assemble(
         own_process=surroundings.own_process,
     )
     watches: list[Watch] = []
+    outboxes: list[Outbox] = []
+    encoded: dict[int, bytes] = {}
 
     def tell_bound(types: Mapping[str, type], catalog: bool) -> None:
         for watch in watches:
@@ -319,7 +324,9 @@ def _assemble(
         if domain.watch is not None:
             watches.append(domain.watch)
         workers = Workers(domain.name, domain.threads, outside.threads)
-        means = Means(reads, workers, host, broadcaster.publish)
+        outbox = Outbox(f"{domain.name} encoding", broadcaster.publish, outside.threads)
+        outboxes.append(outbox)
+        means = Means(reads, workers, host, outbox, encoded)
         return domain.of(means, lambda: engine.book.settings.request_timeout)
 
     replaced = {domain.name for domain in added}
@@ -355,6 +362,8 @@ def _assemble(
             for command in domain.commands
         },
         stop_requested=stop_requested,
+        outboxes=tuple(outboxes),
+        encoded=encoded,
     )
     return parts
 
