@@ -81,7 +81,8 @@ class _Fields:
         return cls(
             keys=tuple(key for _, key in shape.keys),
             each=tuple(map(attrgetter, names)),
-            written=msgspec.defstruct(kind.__name__, names, rename=dict(shape.keys)),
+            # They live as long as the walk: nothing for the garbage collector to look at.
+            written=msgspec.defstruct(kind.__name__, names, rename=dict(shape.keys), gc=False),
         )
 
     def all(self, value: object) -> list[object]:
