@@ -13,7 +13,7 @@ import msgspec
 from callboard.messages.plain import MAX_DEPTH, WRITTEN_ALIKE, EncodeError, Lowering
 from callboard.messages.wire import SHAPES, Shape
 
-PIECE = 256
+PIECE = 512
 """About how many items of containers are written in one go, while no other thread can run."""
 SMALL = 2000
 """How many values can be written in the time in which a tick should be."""
@@ -195,11 +195,13 @@ class _Writing(Lowering):
         at, step = 0, PIECE
         while at < len(items):
             piece = items[at : at + step]
+            before = self._room
             together = self._lower_alike(piece)
             if together is not None:
                 done += together
                 at += len(piece)
-                step = min(PIECE, 2 * step)
+                if 2 * (before - self._room) <= PIECE:
+                    step = min(PIECE, 2 * step)
             elif step > 1:
                 step = max(1, step // 4)
                 continue

@@ -192,7 +192,7 @@ LARGE = [
     listing(many_tables(5000)),
     listing(many_tables(300, columns=30)),
     listing(many_tables(1, columns=5000)),
-    connections([Schema(f"s{n}", many_tables(20, columns=2)) for n in range(100)]),
+    connections([Schema(f"s{n}", many_tables(50, columns=2)) for n in range(100)]),
     connections([Schema("main", many_tables(PIECE))]),
     entries(1000),
     DatasetsNotification(
