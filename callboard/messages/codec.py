@@ -76,6 +76,8 @@ _parse = msgspec.json.Decoder().decode
 _structure = make_converter().structure
 
 _NOTIFICATION_CLASSES = frozenset(NOTIFICATIONS)
+# Of outputs there are few, and looking for what can be spared costs more than it spares.
+_LISTING = LISTING - {CellOpNotification}
 _SHORT = 100
 """How many characters of an unknown tag an error repeats."""
 
@@ -188,10 +190,7 @@ def encode_notification(notification: Notification) -> bytes:
         TypeError: it is no notification; the caller's fault.
     """
     cls = type(notification)
-    listing = cls in LISTING
     if isinstance(notification, CellOpNotification):
-        # Most are small, and looking for what can be spared costs more than it spares.
-        listing = False
         direct = _is_direct(notification.output) and _is_direct(notification.console)
     else:
         direct = cls in DIRECT
@@ -204,7 +203,7 @@ def encode_notification(notification: Notification) -> bytes:
             _logger.debug("%s needs conversion", cls.__name__, exc_info=True)
     elif cls not in _NOTIFICATION_CLASSES:
         raise TypeError(f"{cls.__name__} is not a notification")
-    if listing:
+    if cls in _LISTING:
         try:
             return write(notification)
         except UnicodeError:

@@ -114,9 +114,12 @@ class Broadcaster(Generic[N]):
             return None
         superseded = 0
         try:
-            if isinstance(encoded, Exception):
+            if encoded is None:
+                data = self._encode(notification)
+            elif isinstance(encoded, Exception):
                 raise encoded
-            data = self._encode(notification) if encoded is None else encoded
+            else:
+                data = encoded
             size = len(data)
             key = self._conflate(notification) if self._conflate is not None else None
             if key is not None:
