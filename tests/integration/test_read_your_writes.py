@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.answering import RequestDomain
+from callboard.actors.host import Run
+from callboard.actors.notebook.runs import Runner
 from callboard.actors.requests import Refused, Request
 from callboard.kernel import Kernel, Outside, open_kernel
 from callboard.messages.commands import (
@@ -24,7 +26,7 @@ from callboard.messages.commands import (
     UpdateUserConfigCommand,
 )
 from callboard.messages.notifications import Notification, StorageEntriesNotification
-from callboard.runtime import Envelope, Outcome
+from callboard.runtime import Envelope, Outcome, Settlement
 from callboard.testing.driver import create, tick
 from callboard.testing.driver import execute as execute_cells
 from callboard.testing.simulation.cells import SimulatedSurroundings
@@ -70,6 +72,7 @@ async def answer(envelope: Envelope[Any]) -> tuple[str | None, float]:
     return settlement.reply.prefix, seconds
 
 
+SLIDER = "import callboard as cb\ns = cb.ui.slider(0, 99)\ns"
 SLOW = "await __import__('asyncio').sleep(5)\n"
 
 
@@ -228,6 +231,101 @@ async def test_a_variable_that_its_message_holds_goes_with_its_end(
         await kernel.wait_idle()
 
 
+# What is seen while the notebook is in the middle of something.
+
+
+def look(kernel: Kernel, name: str) -> list[Envelope[Any]]:
+    """Let user code call ``look()``, which posts a read of a variable then and there."""
+    looked: list[Envelope[Any]] = []
+    kernel._parts.engine.book.namespace.values["look"] = lambda: looked.append(
+        kernel.post(read(name))
+    )
+    return looked
+
+
+DYING = "class Dying:\n    def __del__(self):\n        look()\nx = Dying()"
+
+
+async def test_one_sent_while_cells_are_replaced_waits_for_no_other_cell(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"x": DYING, "y": "y = 1"}))
+        looked = look(kernel, "y")
+        await kernel.ask(run(x=SLOW + "x = 2"))
+        value, seconds = await answer(looked[0])
+        assert value == "1"
+        assert seconds < 1
+
+
+class Looked(Runner):
+    """Has somebody look when everything has been registered and nothing has been planned."""
+
+    look: Callable[[], object]
+
+    async def run(self, *args: Any, **options: Any) -> None:
+        self.look()
+        await super().run(*args, **options)
+
+
+async def test_what_follows_from_a_deletion_is_waited_for_before_it_is_planned(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"a": "a = 1", "b": SLOW + "b = a"}))
+        looked = look(kernel, "b")
+        engine = kernel._parts.engine
+        fields = [field for field in attrs.fields(Runner) if field.init]
+        runner = Looked(*(getattr(engine.runner, field.name) for field in fields))
+        runner.look = engine.book.namespace.values["look"]
+        engine.runner = runner
+        await kernel.ask(DeleteCellCommand("a"))  # type: ignore[arg-type]
+        # The cell lost what it needs, and was run again.
+        assert (await answer(looked[0]))[0] is None
+
+
+async def test_a_command_that_runs_what_an_older_tick_left_first_is_waited_for_all_the_same(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        cells = {
+            "s": SLIDER,
+            "v": SLOW + "v = s.value",
+            "w": SLOW + "w = (v, s.value)",
+            "x": "x = 1",
+        }
+        await kernel.ask(create(cells))
+        older = kernel.post(tick({"s-0": 1}))
+        await trio.sleep(1)
+        newer = kernel.post(tick({"s-0": 2}))
+        kernel.post(run(x="x = 2"))
+
+        def withdraw(settlement: Settlement) -> None:
+            if settlement.seq == older.seq:
+                newer.cancel()
+
+        kernel.ledger.add_listener(withdraw)
+        await trio.sleep(5)
+        assert kernel.status().cell == "w"
+        assert (await answer(kernel.post(read("x"))))[0] == "2"
+
+
+def test_whoever_wants_to_know_of_progress_may_lose_interest_at_any_time() -> None:
+    class Fickle(Run):
+        wanted = True
+
+        @property
+        def on_progress(self) -> Callable[[], object] | None:
+            wanted, self.wanted = self.wanted, False
+            return (lambda: None) if wanted else None
+
+        @on_progress.setter
+        def on_progress(self, _: object) -> None:
+            """The test says."""
+
+    Fickle("between two looks").progressed()
+
+
 # The property: whatever happens at once answers as if all of it happened one after another.
 
 NAMES = 5
@@ -285,9 +383,6 @@ OPERATIONS = st.one_of(
     st.builds(Look, CELLS),
     st.builds(Look, CELLS),
 )
-
-
-SLIDER = "import callboard as cb\ns = cb.ui.slider(0, 99)\ns"
 
 
 @st.composite

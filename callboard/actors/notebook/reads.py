@@ -153,10 +153,22 @@ class NotebookReads:
         return text
 
     def _foresee(self, tickets: tuple[int, ...]) -> Foresight:
-        # Read before the state: cells are there before they are owed.
-        owed = self.book.owed
-        state = self.book.state
+        book = self.book
         by_ticket = {e.ticket: e.message for e in self.messages() if e.ticket}
+        while True:
+            owed, state = book.owed, book.state
+            foresight = self._foresee_from(owed, state, tickets, by_ticket)
+            # The cell thread goes on meanwhile: what is ahead has to be that of this very state.
+            if book.owed is owed and book.state is state:
+                return foresight
+
+    def _foresee_from(
+        self,
+        owed: tuple[CellId, ...],
+        state: NotebookState,
+        tickets: tuple[int, ...],
+        by_ticket: dict[int, Any],
+    ) -> Foresight:
         changes = [Change(cells=owed)] if owed else []
         for ticket in tickets:
             message = by_ticket.get(ticket)
@@ -170,13 +182,14 @@ class NotebookReads:
         return Foresight(state, changes, autorun=self.book.settings.autorun)
 
     def _under_way(self, run: Run, message: Any, state: NotebookState) -> Change:
-        order, done = run.order, run.done
-        if run.rebuilding:
+        owed, ahead = run.owed, run.ahead
+        left = ahead.order[ahead.done :]
+        if ahead.unknown:
             return _EVERYTHING
-        if order is not None:
-            return Change(cells=order[done:])
+        if not ahead.more:
+            return Change(cells=left)
         change = _EVERYTHING if message is None else self._pending(message, state)
-        return attrs.evolve(change, cells=(*change.cells, *run.owed)) if run.owed else change
+        return attrs.evolve(change, cells=(*change.cells, *owed, *left))
 
     def _pending(self, message: Any, state: NotebookState) -> Change:
         if isinstance(message, UpdateUIElementCommand | ModelCommand | UIBatch):
@@ -203,7 +216,7 @@ class NotebookReads:
             self.turns.current.on_progress = on_progress
 
     def _progressed(self) -> None:
-        """A cell has ended. On the cell thread."""
+        """Less may be ahead. On the cell thread."""
         self.from_cell_thread(self.advance)
 
 
