@@ -41,6 +41,8 @@ class _Read:
     lacking: dict[str, str] = attrs.field(factory=dict)
     """Why a variable has no value."""
     waiting: dict[str, trio.Event] = attrs.field(factory=dict)
+    closed: bool = False
+    """Whether the message has ended."""
 
 
 @attrs.define(eq=False)
@@ -81,6 +83,7 @@ class NotebookReads:
         read = self._reads.pop(seq, None)
         if read is None:
             return
+        read.closed = True
         self._waiting.pop(seq, None)
         if not self._waiting:
             self._watch(False)
@@ -94,15 +97,19 @@ class NotebookReads:
         """Return the value of a variable for a message; waits if need be. A checkpoint.
 
         Raises:
-            Refused: the variable does not exist; the text says why, as far as that is known.
-            KeyError: the message was opened without this name, or has ended: the caller's fault.
+            Refused: the variable does not exist; the text says why, as far as that is known. Or the message has ended.
+            KeyError: the message was opened without this name: the caller's fault.
         """
-        read = self._reads[seq]
-        event = read.waiting.get(name)
+        read = self._reads.get(seq)
+        event = None if read is None else read.waiting.get(name)
         if event is None:
             await trio.lowlevel.checkpoint()
         else:
             await event.wait()
+        if read is None or read.closed:
+            # Whoever still asks is about to be cancelled: the message was expired or given up on.
+            await trio.lowlevel.checkpoint()
+            raise Refused("the request has ended")
         if name in read.lacking:
             raise Refused(read.lacking[name])
         return read.values[name]
