@@ -21,6 +21,7 @@ from callboard.messages.commands import (
     Command,
     DeleteCellCommand,
     ExecuteCellsCommand,
+    ExecuteStaleCellsCommand,
     StorageDownloadCommand,
     StorageListEntriesCommand,
     UpdateUserConfigCommand,
@@ -244,6 +245,55 @@ async def test_one_that_ends_in_the_very_moment_in_which_its_variable_is_there_d
         assert (await answer(other))[0] == "1"
         assert (await reading.wait()).outcome is Outcome.EXPIRED
         assert not any(actor.restarts for actor in kernel.status().actors.actors)
+
+
+async def test_a_cell_that_is_in_conflict_no_more_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"m": "x = 1\ny = 5", "n": "x = 2"}))
+        kernel.post(DeleteCellCommand("n"))  # type: ignore[arg-type]
+        assert (await answer(kernel.post(read("y"))))[0] == "5"
+
+
+async def test_a_cell_that_loses_its_import_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"i": "import math", "c": "c = math.pi"}))
+        kernel.post(DeleteCellCommand("i"))  # type: ignore[arg-type]
+        assert (await answer(kernel.post(read("c"))))[0] is None
+
+
+async def test_what_is_opened_without_running_and_run_at_once_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        kernel.post(create({"x": SLOW + "x = 1"}, auto_run=False))
+        kernel.post(ExecuteStaleCellsCommand())
+        assert (await answer(kernel.post(read("x"))))[0] == "1"
+
+
+async def test_in_lazy_mode_what_will_be_stale_by_then_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"a": "a = 1", "b": "b = a", "c": "c = b"}))
+        await kernel.ask(UpdateUserConfigCommand({"runtime": {"on_cell_change": "lazy"}}))
+        kernel.post(run(a=SLOW + "a = 2"))
+        kernel.post(run(c="c = (b, 0)"))
+        assert (await answer(kernel.post(read("b"))))[0] == "2"
+
+
+async def test_settings_that_are_about_to_change_count(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"a": "a = 1", "b": "b = a"}))
+        await kernel.ask(UpdateUserConfigCommand({"runtime": {"on_cell_change": "lazy"}}))
+        kernel.post(UpdateUserConfigCommand({"runtime": {"on_cell_change": "autorun"}}))
+        kernel.post(run(a=SLOW + "a = 2"))
+        assert (await answer(kernel.post(read("b"))))[0] == "2"
 
 
 # What is seen while the notebook is in the middle of something.

@@ -24,6 +24,7 @@ from callboard.messages.commands import (
     SyncGraphCommand,
     UpdateCellConfigCommand,
     UpdateUIElementCommand,
+    UpdateUserConfigCommand,
 )
 from callboard.messages.conflation import UIBatch
 from callboard.messages.ids import CellId
@@ -186,7 +187,10 @@ class NotebookReads:
                 changes.append(self._pending(message, state))
             else:
                 changes.append(_unblocked(state))
-        return Foresight(state, changes, autorun=self.book.settings.autorun)
+        # Which of both it will be is known when the settings have changed; more runs with autorun.
+        changing = (isinstance(by_ticket.get(each), UpdateUserConfigCommand) for each in tickets)
+        autorun = self.book.settings.autorun or any(changing)
+        return Foresight(state, changes, autorun=autorun)
 
     def _under_way(self, run: Run, message: Any, state: NotebookState) -> Change:
         owed, ahead = run.owed, run.ahead
@@ -201,7 +205,7 @@ class NotebookReads:
     def _pending(self, message: Any, state: NotebookState) -> Change:
         if isinstance(message, UpdateUIElementCommand | ModelCommand | UIBatch):
             return Change(read_anew=self._names_of_elements(message))
-        return _change(message, state)
+        return change_by(message, state)
 
     def _names_of_elements(
         self, message: UpdateUIElementCommand | ModelCommand | UIBatch
@@ -228,56 +232,59 @@ class NotebookReads:
 
 
 @singledispatch
-def _change(message: object, state: NotebookState) -> Change:
+def change_by(message: object, state: NotebookState) -> Change:
     """Say what a pending command may do; those not named here change no variable."""
     return Change()
 
 
-@_change.register
+@change_by.register
 def _(message: CreateNotebookCommand, state: NotebookState) -> Change:
-    if not message.auto_run or state.graph.cells:
+    if state.graph.cells:
         return Change()
-    return Change(codes={each.cell_id: each.code for each in message.execution_requests})
+    codes = {each.cell_id: each.code for each in message.execution_requests}
+    return Change(codes=codes) if message.auto_run else Change(dormant=codes)
 
 
-@_change.register
+@change_by.register
 def _(message: ExecuteCellsCommand, state: NotebookState) -> Change:
     return Change(codes=dict(zip(message.cell_ids, message.codes, strict=True)))
 
 
-@_change.register
+@change_by.register
 def _(message: ExecuteStaleCellsCommand, state: NotebookState) -> Change:
-    return Change(codes=state.dormant, cells=state.stale)
+    return Change(all_stale=True)
 
 
-@_change.register
+@change_by.register
 def _(message: SyncGraphCommand, state: NotebookState) -> Change:
     run = {cell: message.cells[cell] for cell in message.run_ids if cell in message.cells}
     gone = [cell for cell in state.graph.cells if cell not in message.cells]
-    return Change(codes=run, cells=(*message.delete_ids, *gone))
+    return Change(codes=run, gone=(*message.delete_ids, *gone))
 
 
-@_change.register
+@change_by.register
 def _(message: DeleteCellCommand, state: NotebookState) -> Change:
-    return Change(cells=(message.cell_id,))
+    return Change(gone=(message.cell_id,))
 
 
-@_change.register
+@change_by.register
 def _(message: RenameNotebookCommand, state: NotebookState) -> Change:
     return Change(bound=("__file__",), read_anew=("__file__",))
 
 
-@_change.register
+@change_by.register
 def _(message: UpdateCellConfigCommand, state: NotebookState) -> Change:
-    return Change(cells=state.stale)
+    enables = any(patch.get("disabled") is False for patch in message.configs.values())
+    return Change(if_autorun=state.stale) if enables else Change()
 
 
 def _unblocked(state: NotebookState) -> Change:
-    """Say what the cells may do that an installation runs: those that failed or never ran, and import something."""
+    """Say what the cells may do that an installation runs: those that raised, or never ran and import something."""
     return Change(
-        cells=[
+        if_autorun=[
             CellId(cell_id)
             for cell_id, cell in state.graph.cells.items()
-            if cell.modules and state.results.get(cell_id) is not RunResult.SUCCESS
+            if (result := state.results.get(cell_id)) is RunResult.EXCEPTION
+            or (cell.modules and result is not RunResult.SUCCESS)
         ]
     )
