@@ -65,6 +65,9 @@ def is_broken_off(error: BaseException) -> bool:
     kind = type(error)
     if issubclass(kind, _class("duckdb", "Error")):
         return True
+    if kind is RuntimeError and "duckdb" in sys.modules:
+        # What DuckDB makes of the KeyboardInterrupt of a signal that it finds on the main thread.
+        return error.args == ("Query interrupted",)
     if issubclass(kind, _class("sqlite3", "OperationalError")):
         return vars(error).get("sqlite_errorcode") == _SQLITE_INTERRUPT
     return False
