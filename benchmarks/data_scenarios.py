@@ -78,6 +78,7 @@ frame = polars.DataFrame({{"number": polars.int_range({ROWS}, eager=True).revers
 BIG_CATALOGUE = f"""
 import os
 import tempfile
+import sqlalchemy
 import sqlite3
 
 _path = os.path.join(tempfile.mkdtemp(), "big.db")
@@ -109,7 +110,7 @@ def data_scenarios(name: str, cells: Wire) -> list[Scenario]:
     made = {
         "type": "execute-cells",
         "cellIds": ["big"],
-        "codes": ['import sqlalchemy\nbig = sqlalchemy.create_engine("sqlite:///" + path)'],
+        "codes": ['big = sqlalchemy.create_engine("sqlite:///" + path)'],
     }
     discovered = [{"op": "data-source-connections"}]
     return [

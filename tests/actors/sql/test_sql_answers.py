@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from callboard.actors.sql import SQLAnswers
+from callboard.actors.sql.answers import Prepare, calls_for_preparation
 from callboard.engines.placement import Place
 from callboard.messages.commands import ValidateSQLCommand
 from callboard.messages.ids import RequestId, VariableName
