@@ -139,6 +139,7 @@ class BetweenCells(Protocol):
 
         Raises:
             trio.TooSlowError: it was not done within the limit.
+            CallExited: it raised what is no ``Exception``, such as ``SystemExit``.
         """
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 import trio
 from outcome import Error, Outcome, capture
+
+from callboard.runtime.errors import CallExited
 
 T = TypeVar("T")
 
@@ -83,6 +86,8 @@ class Workers:
     ) -> T:
         """Call a blocking function in a thread; return or raise what it does. A checkpoint.
 
+        If that is no `Exception`, such as SystemExit, it ends the call alone: `CallExited` is raised.
+
         Calls with the same (identical) ``exclusive`` object run one after another, in the order of
         these calls. Cancelled before it was started, the function is never called; later, this
         returns at once, and ``interrupt`` is called in another thread to make the function end.
@@ -129,9 +134,14 @@ class Workers:
                 call.abandoned = True
                 self.abandoned += 1
                 if interrupt is not None:
-                    self.pool.start(partial(capture, interrupt), _ignore, f"{self.name} interrupt")
+                    with suppress(Exception):  # no more threads: it ends by itself, or does not
+                        self.pool.start(
+                            partial(capture, interrupt), _ignore, f"{self.name} interrupt"
+                        )
             raise
         assert call.end is not None
+        if isinstance(call.end, Error) and not isinstance(call.end.error, Exception):
+            raise CallExited(call.end.error)
         return call.end.unwrap()
 
     async def _lock(self, exclusive: object, borrower: object) -> None:

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from callboard.runtime import TrioThreads, Workers
+from callboard.runtime import CallExited, TrioThreads, Workers
 
 
 @attrs.define(eq=False)
@@ -148,6 +148,35 @@ async def test_when_no_thread_can_be_started_the_call_raises_that() -> None:
         await workers.call(lambda: 1, exclusive=workers)
     assert workers.busy == 0
     assert not workers._locks
+
+
+async def test_without_a_thread_for_it_a_call_is_not_interrupted_and_its_caller_leaves_all_the_same() -> (
+    None
+):
+    class Last(TrioThreads):
+        started = 0
+
+        def start(self, function: Any, deliver: Any, name: str) -> None:
+            self.started += 1
+            if self.started > 1:
+                raise RuntimeError("can't start new thread")
+            super().start(function, deliver, name)
+
+    workers, gate = Workers("test", pool=Last()), Gate()
+    with trio.move_on_after(0.01) as scope:
+        await workers.call(gate, interrupt=gate.open.set)
+    assert scope.cancelled_caught
+    gate.open.set()
+    await settled(workers)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+async def test_what_would_end_the_program_ends_the_call(kind: type[BaseException]) -> None:
+    def exits() -> None:
+        raise kind
+
+    with pytest.raises(CallExited, match=kind.__name__):
+        await Workers("test").call(exits)
 
 
 async def test_an_end_after_the_trio_run_is_over_disturbs_nobody() -> None:
