@@ -34,7 +34,8 @@ class Caller:
 
     async def answer(self, request: Request[Any]) -> Notification:
         value = await request.call(self.function, Place.CELL_THREAD, interrupt=self.interrupt)
-        return StorageEntriesNotification(request.command.request_id, [], "", str(value))
+        command = request.command
+        return StorageEntriesNotification(command.request_id, [], command.namespace, str(value))
 
 
 def domain(caller: Caller) -> RequestDomain:

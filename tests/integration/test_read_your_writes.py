@@ -237,11 +237,13 @@ async def test_one_that_ends_in_the_very_moment_in_which_its_variable_is_there_d
 ) -> None:
     async with open_reader() as kernel:
         namespace = kernel._parts.engine.book.namespace.values
+        reads: list[Envelope[Any]] = []
         # Told right behind the end of the first cell, and so in the same step of the trio thread.
-        namespace["then"] = lambda: kernel._parts.ingress.put(reading.expire)
+        namespace["then"] = lambda: kernel._parts.ingress.put(reads[0].expire)
         kernel.post(run(x=SLOW + "x = 1", then="then()\n" + SLOW))
         kernel.post(run(y=SLOW + "y = 1"))
         reading, other = kernel.post(read("x")), kernel.post(read("y"))
+        reads.append(reading)
         assert (await answer(other))[0] == "1"
         assert (await reading.wait()).outcome is Outcome.EXPIRED
         assert not any(actor.restarts for actor in kernel.status().actors.actors)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -177,6 +179,31 @@ async def test_what_would_end_the_program_ends_the_call(kind: type[BaseException
 
     with pytest.raises(CallExited, match=kind.__name__):
         await Workers("test").call(exits)
+
+
+async def test_what_an_abandoned_call_worked_on_and_came_to_is_let_go_of_where_it_may_be() -> None:
+    class Thing:
+        """Stands for an object of user code, whose destructor is user code."""
+
+    def work(gate: Gate, thing: Thing) -> Thing:
+        gate()
+        result = Thing()
+        alive.append(weakref.ref(result))
+        return result
+
+    kept: list[list[object]] = []
+    workers, gate, thing = Workers("test", let_go=kept.append), Gate(), Thing()
+    alive = [weakref.ref(thing)]
+    with trio.move_on_after(0.01):
+        await workers.call(partial(work, gate, thing), exclusive=thing)
+    del thing
+    gate.open.set()
+    await settled(workers)
+    assert [each() is None for each in alive] == [False, False]
+    kept.pop().clear()
+    with trio.fail_after(5):
+        while any(each() is not None for each in alive):  # noqa: ASYNC110 (as above)
+            await trio.sleep(0.001)
 
 
 async def test_an_end_after_the_trio_run_is_over_disturbs_nobody() -> None:
