@@ -162,6 +162,21 @@ async def test_why_a_variable_is_lacking_is_said(autojump_clock: trio.testing.Mo
             assert settlement.reply.error == settlement.reason  # type: ignore[attr-defined]
 
 
+async def test_why_is_said_of_the_run_in_hand_rather_than_of_the_one_before(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"bad": "bad = 1", "below": "below = bad", "slow": ""}))
+        kernel.post(run(bad="bad = 1 / 0", below="below = bad", slow=SLOW))
+        for name, text in {
+            "bad": "cell 'bad', which defines it, raised ZeroDivisionError",
+            "below": "cell 'below', which defines it, did not run (cancelled)",
+        }.items():
+            settlement = await kernel.post(read(name)).wait()
+            assert settlement.queued + settlement.ran < 1
+            assert str(settlement.reason).endswith(text)
+
+
 async def test_a_cancelled_run_is_waited_for_no_longer(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
