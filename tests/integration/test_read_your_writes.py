@@ -24,6 +24,7 @@ from callboard.messages.commands import (
     ExecuteStaleCellsCommand,
     StorageDownloadCommand,
     StorageListEntriesCommand,
+    UpdateCellConfigCommand,
     UpdateUserConfigCommand,
 )
 from callboard.messages.notifications import Notification, StorageEntriesNotification
@@ -419,13 +420,16 @@ class Edit:
     needs: tuple[int, ...]
     seconds: int
     slider: bool
+    also: int | None = None
+    """A further name that it binds, which brings it into conflict with the cell of that name."""
 
     def command(self, revision: int) -> ExecuteCellsCommand:
-        parts = [f"v{each}" for each in self.needs if each != self.cell]
+        parts = [f"v{each}" for each in self.needs if each not in (self.cell, self.also)]
         parts += ["s.value"] if self.slider else []
         wait = f"await __import__('asyncio').sleep({self.seconds})\n" if self.seconds else ""
         value = f"({revision}, {', '.join([*parts, ''])})" if parts else str(revision)
-        return run(**{f"c{self.cell}": f"{wait}v{self.cell} = {value}"})
+        also = "" if self.also is None else f"\nv{self.also} = {revision}"
+        return run(**{f"c{self.cell}": f"{wait}v{self.cell} = {value}{also}"})
 
 
 @attrs.frozen
@@ -440,6 +444,29 @@ class Delete:
 class Tick:
     def command(self, revision: int) -> Command:
         return tick({"s-0": revision % 100})
+
+
+@attrs.frozen
+class RunStale:
+    def command(self, revision: int) -> Command:
+        return ExecuteStaleCellsCommand()
+
+
+@attrs.frozen
+class Disable:
+    cell: int
+    disabled: bool
+
+    def command(self, revision: int) -> Command:
+        return UpdateCellConfigCommand({f"c{self.cell}": {"disabled": self.disabled}})  # type: ignore[dict-item]
+
+
+@attrs.frozen
+class Mode:
+    name: str
+
+    def command(self, revision: int) -> Command:
+        return UpdateUserConfigCommand({"runtime": {"on_cell_change": self.name}})
 
 
 @attrs.frozen
@@ -458,13 +485,20 @@ OPERATIONS = st.one_of(
         st.lists(CELLS, max_size=2, unique=True).map(tuple),
         st.integers(0, 3),
         st.booleans(),
+        st.none() | st.none() | CELLS,
     ),
     st.builds(Delete, CELLS),
+    st.just(RunStale()),
+    st.builds(Disable, CELLS, st.booleans()),
+    st.builds(Mode, st.sampled_from(["lazy", "autorun"])),
     st.just(Tick()),
     st.just(Tick()),
     st.builds(Look, CELLS),
     st.builds(Look, CELLS),
 )
+
+
+Operation = Edit | Delete | Tick | RunStale | Disable | Mode | Look
 
 
 @st.composite
@@ -483,7 +517,7 @@ def notebooks(draw: st.DrawFn) -> list[Edit]:
 
 async def play(
     notebook: list[Edit],
-    operations: list[tuple[int, Edit | Delete | Tick | Look]],
+    operations: list[tuple[int, Operation]],
     *,
     serially: bool,
 ) -> list[str | None]:
@@ -513,7 +547,7 @@ async def play(
     st.integers(0, 2**32),
 )
 def test_every_read_answers_as_a_strictly_serial_kernel_does(
-    notebook: list[Edit], operations: list[tuple[int, Edit | Delete | Tick | Look]], seed: int
+    notebook: list[Edit], operations: list[tuple[int, Operation]], seed: int
 ) -> None:
     async def both() -> None:
         expected = await play(notebook, operations, serially=True)
