@@ -229,6 +229,15 @@ NOTEBOOK = st.dictionaries(CELL, codes(), max_size=6)
     [RenameNotebookCommand("other.py")],
     [execute({ONE: "b = 1"})],
 )
+@example(
+    {ONE: "del a\na = 1\nb = 1"},
+    True,
+    True,
+    False,
+    frozenset(),
+    [],
+    [execute({TWO: "a = 1"})],
+)
 def test_nothing_that_commands_do_to_a_name_comes_unforeseen(
     cells: dict[CellId, str],
     auto_run: bool,
@@ -264,6 +273,8 @@ def is_exact(before: NotebookState, after: NotebookState) -> bool:
 
 @settings(max_examples=150, deadline=None)
 @given(NOTEBOOK, st.booleans(), st.lists(COMMANDS, max_size=2), COMMANDS)
+@example({SETUP_CELL: "a = __file__", ONE: "b = 1"}, False, [], RenameNotebookCommand("other.py"))
+@example({ONE: "a = a + 1"}, True, [], Tick(("a",)))
 def test_nothing_is_foreseen_that_does_not_come(
     cells: dict[CellId, str], autorun: bool, before: list[Command], command: Command
 ) -> None:
