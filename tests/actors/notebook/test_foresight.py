@@ -198,7 +198,7 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
 NOTEBOOK = st.dictionaries(CELL, codes(), max_size=6)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     NOTEBOOK,
     st.booleans(),
@@ -271,7 +271,7 @@ def is_exact(before: NotebookState, after: NotebookState) -> bool:
     return not any(cell.import_block or cell.deleted for cell in cells - kept)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(NOTEBOOK, st.booleans(), st.lists(COMMANDS, max_size=2), COMMANDS)
 @example({SETUP_CELL: "a = __file__", ONE: "b = 1"}, False, [], RenameNotebookCommand("other.py"))
 @example({ONE: "a = a + 1"}, True, [], Tick(("a",)))
