@@ -6,7 +6,7 @@ own is ``actors.notebook.host``; another kernel may bring one of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol, TypeVar
 
@@ -60,6 +60,8 @@ class Ahead:
     """Whether nothing can be said: cells are being registered or deleted, and what they bound may be there or not."""
     done: int = 0
     """How many of ``order`` have ended."""
+    results: Mapping[CellId, str] = attrs.field(factory=dict)
+    """How those ended that have; it grows."""
 
 
 @attrs.define(eq=False)
@@ -139,6 +141,7 @@ class BetweenCells(Protocol):
 
         Raises:
             trio.TooSlowError: it was not done within the limit.
+            CallExited: it raised what is no ``Exception``, such as ``SystemExit``.
         """
 
 

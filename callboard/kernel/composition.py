@@ -266,13 +266,17 @@ def _assemble(
         outside.missing_imports,
         wall_clock=outside.wall_clock,
     )
+
+    def let_go(values: list[object]) -> None:
+        surroundings.cell_thread.submit(partial(_clear, values))
+
     reads = NotebookReads(
         engine.book,
         lane,
         turns,
         messages=tuple,
         from_cell_thread=emit,
-        let_go=lambda values: surroundings.cell_thread.submit(partial(_clear, values)),
+        let_go=let_go,
     )
     own: tuple[Domain | RequestDomain, ...] = (
         Domain("kernel", CONTROL_COMMANDS, lambda: KernelBehaviour(stop_requested.set)),
@@ -318,7 +322,7 @@ def _assemble(
             return domain
         if domain.watch is not None:
             watches.append(domain.watch)
-        workers = Workers(domain.name, domain.threads, outside.threads)
+        workers = Workers(domain.name, domain.threads, outside.threads, let_go)
         means = Means(reads, workers, host, broadcaster.publish)
         return domain.of(means, lambda: engine.book.settings.request_timeout)
 

@@ -24,6 +24,7 @@ from callboard.messages.commands import (
     ExecuteStaleCellsCommand,
     StorageDownloadCommand,
     StorageListEntriesCommand,
+    UpdateCellConfigCommand,
     UpdateUserConfigCommand,
 )
 from callboard.messages.notifications import Notification, StorageEntriesNotification
@@ -162,6 +163,21 @@ async def test_why_a_variable_is_lacking_is_said(autojump_clock: trio.testing.Mo
             assert settlement.reply.error == settlement.reason  # type: ignore[attr-defined]
 
 
+async def test_why_is_said_of_the_run_in_hand_rather_than_of_the_one_before(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"bad": "bad = 1", "below": "below = bad", "slow": ""}))
+        kernel.post(run(bad="bad = 1 / 0", below="below = bad", slow=SLOW))
+        for name, text in {
+            "bad": "cell 'bad', which defines it, raised ZeroDivisionError",
+            "below": "cell 'below', which defines it, did not run (cancelled)",
+        }.items():
+            settlement = await kernel.post(read(name)).wait()
+            assert settlement.queued + settlement.ran < 1
+            assert str(settlement.reason).endswith(text)
+
+
 async def test_a_cancelled_run_is_waited_for_no_longer(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -237,14 +253,15 @@ async def test_one_that_ends_in_the_very_moment_in_which_its_variable_is_there_d
 ) -> None:
     async with open_reader() as kernel:
         namespace = kernel._parts.engine.book.namespace.values
-        late: list[Envelope[Any]] = []
+        reads: list[Envelope[Any]] = []
         # Told right behind the end of the first cell, and so in the same step of the trio thread.
-        namespace["then"] = lambda: kernel._parts.ingress.put(late[0].expire)
+        namespace["then"] = lambda: kernel._parts.ingress.put(reads[0].expire)
         kernel.post(run(x=SLOW + "x = 1", then="then()\n" + SLOW))
         kernel.post(run(y=SLOW + "y = 1"))
-        late.append(kernel.post(read("x")))
-        assert (await answer(kernel.post(read("y"))))[0] == "1"
-        assert (await late[0].wait()).outcome is Outcome.EXPIRED
+        reading, other = kernel.post(read("x")), kernel.post(read("y"))
+        reads.append(reading)
+        assert (await answer(other))[0] == "1"
+        assert (await reading.wait()).outcome is Outcome.EXPIRED
         assert not any(actor.restarts for actor in kernel.status().actors.actors)
 
 
@@ -403,13 +420,16 @@ class Edit:
     needs: tuple[int, ...]
     seconds: int
     slider: bool
+    also: int | None = None
+    """A further name that it binds, which brings it into conflict with the cell of that name."""
 
     def command(self, revision: int) -> ExecuteCellsCommand:
-        parts = [f"v{each}" for each in self.needs if each != self.cell]
+        parts = [f"v{each}" for each in self.needs if each not in (self.cell, self.also)]
         parts += ["s.value"] if self.slider else []
         wait = f"await __import__('asyncio').sleep({self.seconds})\n" if self.seconds else ""
         value = f"({revision}, {', '.join([*parts, ''])})" if parts else str(revision)
-        return run(**{f"c{self.cell}": f"{wait}v{self.cell} = {value}"})
+        also = "" if self.also is None else f"\nv{self.also} = {revision}"
+        return run(**{f"c{self.cell}": f"{wait}v{self.cell} = {value}{also}"})
 
 
 @attrs.frozen
@@ -424,6 +444,29 @@ class Delete:
 class Tick:
     def command(self, revision: int) -> Command:
         return tick({"s-0": revision % 100})
+
+
+@attrs.frozen
+class RunStale:
+    def command(self, revision: int) -> Command:
+        return ExecuteStaleCellsCommand()
+
+
+@attrs.frozen
+class Disable:
+    cell: int
+    disabled: bool
+
+    def command(self, revision: int) -> Command:
+        return UpdateCellConfigCommand({f"c{self.cell}": {"disabled": self.disabled}})  # type: ignore[dict-item]
+
+
+@attrs.frozen
+class Mode:
+    name: str
+
+    def command(self, revision: int) -> Command:
+        return UpdateUserConfigCommand({"runtime": {"on_cell_change": self.name}})
 
 
 @attrs.frozen
@@ -442,13 +485,20 @@ OPERATIONS = st.one_of(
         st.lists(CELLS, max_size=2, unique=True).map(tuple),
         st.integers(0, 3),
         st.booleans(),
+        st.none() | st.none() | CELLS,
     ),
     st.builds(Delete, CELLS),
+    st.just(RunStale()),
+    st.builds(Disable, CELLS, st.booleans()),
+    st.builds(Mode, st.sampled_from(["lazy", "autorun"])),
     st.just(Tick()),
     st.just(Tick()),
     st.builds(Look, CELLS),
     st.builds(Look, CELLS),
 )
+
+
+Operation = Edit | Delete | Tick | RunStale | Disable | Mode | Look
 
 
 @st.composite
@@ -467,7 +517,7 @@ def notebooks(draw: st.DrawFn) -> list[Edit]:
 
 async def play(
     notebook: list[Edit],
-    operations: list[tuple[int, Edit | Delete | Tick | Look]],
+    operations: list[tuple[int, Operation]],
     *,
     serially: bool,
 ) -> list[str | None]:
@@ -497,7 +547,7 @@ async def play(
     st.integers(0, 2**32),
 )
 def test_every_read_answers_as_a_strictly_serial_kernel_does(
-    notebook: list[Edit], operations: list[tuple[int, Edit | Delete | Tick | Look]], seed: int
+    notebook: list[Edit], operations: list[tuple[int, Operation]], seed: int
 ) -> None:
     async def both() -> None:
         expected = await play(notebook, operations, serially=True)

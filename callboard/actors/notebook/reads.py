@@ -144,10 +144,11 @@ class NotebookReads:
         read.waiting.pop(name).set()
 
     def _why_lacking(self, name: str) -> str:
-        state = self.book.state
+        run, state = self.turns.current, self.book.state
+        results = {} if run is None else run.ahead.results
         text = f"there is no variable {name!r} in the notebook"
         for cell_id in state.graph.definers(name):
-            result = state.results.get(cell_id)
+            result = results.get(cell_id) or state.results.get(cell_id)
             if cell_id in state.errors:
                 return f"{text}: cell {cell_id!r}, which defines it, conflicts with other cells"
             if result is RunResult.EXCEPTION:

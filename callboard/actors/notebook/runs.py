@@ -53,7 +53,7 @@ class _Round:
 
     run: Run
     order: tuple[CellId, ...]
-    ahead: Ahead
+    ahead: Ahead = attrs.field(factory=Ahead)
     results: dict[CellId, RunResult] = attrs.field(factory=dict)
     bound: dict[CellId, Collection[str]] = attrs.field(factory=dict)
     cancelled: dict[CellId, Blame] = attrs.field(factory=dict)
@@ -99,7 +99,8 @@ class Runner:
             started = plan.begin_run(book.state, roots, autorun=book.settings.autorun)
             order = started.order
         # Before anything is changed: whoever looks for a variable of these cells has to wait for it.
-        ahead = run.ahead = Ahead(order, more)
+        round_ = _Round(run, order)
+        run.ahead = round_.ahead = Ahead(order, more, results=round_.results)
         book.state = started.state
         run.progressed()
         if not order and not started.outside:
@@ -109,7 +110,6 @@ class Runner:
         try:
             self._announce(started)
             self.invalidate(started.invalidations, run)
-            round_ = _Round(run, order, ahead)
             await self._cells(round_)
             self._finish(round_)
         finally:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import attrs
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.notebook import analysis, plan
@@ -23,10 +23,11 @@ from callboard.messages.commands import (
     UpdateCellConfigCommand,
     UpdateUIElementCommand,
 )
-from callboard.messages.ids import CellId
+from callboard.messages.ids import SETUP_CELL, CellId
 
 NAMES = tuple("abcde")
-CELLS = (*(CellId(f"cell {number}") for number in range(5)), CellId("setup"))
+ONE, TWO, THREE = CellId("one"), CellId("two"), CellId("three")
+CELLS = (ONE, TWO, THREE, CellId("four"), CellId("five"), SETUP_CELL)
 
 analyse = lru_cache(maxsize=None)(analysis.analyse)
 
@@ -197,7 +198,7 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
 NOTEBOOK = st.dictionaries(CELL, codes(), max_size=6)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     NOTEBOOK,
     st.booleans(),
@@ -206,6 +207,36 @@ NOTEBOOK = st.dictionaries(CELL, codes(), max_size=6)
     st.frozensets(CELL, max_size=2),
     st.lists(COMMANDS, max_size=3),
     st.lists(COMMANDS, min_size=1, max_size=3),
+)
+@example(
+    {ONE: "import a", TWO: "b = a"}, True, True, True, frozenset(), [], [DeleteCellCommand(ONE)]
+)
+@example(
+    {ONE: "import a", TWO: "b = a + c", THREE: "c = 1"},
+    True,
+    True,
+    True,
+    frozenset({THREE}),
+    [],
+    [execute({ONE: "import a"})],
+)
+@example(
+    {SETUP_CELL: "a = __file__", ONE: "b = 1"},
+    True,
+    True,
+    False,
+    frozenset(),
+    [RenameNotebookCommand("other.py")],
+    [execute({ONE: "b = 1"})],
+)
+@example(
+    {ONE: "del a\na = 1\nb = 1"},
+    True,
+    True,
+    False,
+    frozenset(),
+    [],
+    [execute({TWO: "a = 1"})],
 )
 def test_nothing_that_commands_do_to_a_name_comes_unforeseen(
     cells: dict[CellId, str],
@@ -240,8 +271,10 @@ def is_exact(before: NotebookState, after: NotebookState) -> bool:
     return not any(cell.import_block or cell.deleted for cell in cells - kept)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(NOTEBOOK, st.booleans(), st.lists(COMMANDS, max_size=2), COMMANDS)
+@example({SETUP_CELL: "a = __file__", ONE: "b = 1"}, False, [], RenameNotebookCommand("other.py"))
+@example({ONE: "a = a + 1"}, True, [], Tick(("a",)))
 def test_nothing_is_foreseen_that_does_not_come(
     cells: dict[CellId, str], autorun: bool, before: list[Command], command: Command
 ) -> None:

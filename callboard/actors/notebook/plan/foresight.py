@@ -55,24 +55,25 @@ class Foresight:
     - While cells are registered, a dormant one counts as needed by them. While there are such, or cells are
       registered or taken away in autorun, every stale cell counts as one that runs.
 
-    A code is analysed only if a name in question is in its text.
+    A code that changes is analysed only if a name in question is in its text, or in lazy mode to find what it needs.
     """
 
     def __init__(self, state: NotebookState, changes: Iterable[Change], *, autorun: bool) -> None:
         self._state = state
         self._autorun = autorun
-        self._codes: list[tuple[CellId, str]] = []
+        self._new: list[str] = []
+        self._replaced: set[CellId] = set()
         self._cells: set[CellId] = set()
         self._gone: set[CellId] = set()
         self._read_anew: set[str] = set()
         self._bound: set[str] = set()
-        self._all_stale = self._everything = False
+        self._all_stale = self._everything = self._rebuilds = self._wakes = False
         self._changes = 0
         self._stale = set(state.stale)
         dormant = dict(state.dormant)
         for change in changes:
             self._changes += 1
-            self._codes += change.codes.items()
+            self._register(change.codes)
             self._cells.update(change.codes, change.cells)
             (self._cells if autorun else self._stale).update(change.if_autorun)
             self._gone.update(change.gone)
@@ -81,17 +82,28 @@ class Foresight:
             self._all_stale |= change.all_stale
             self._everything |= change.everything
             dormant.update(change.dormant)
-        self._rebuilds = bool(self._codes or self._gone or self._all_stale)
-        self._wakes = bool(dormant and (self._codes or self._all_stale))
+            self._rebuilds |= bool(change.codes or change.gone or change.all_stale)
+            self._wakes |= bool(change.codes or change.all_stale)
+        self._wakes &= bool(dormant)
         if self._wakes:
-            self._codes += dormant.items()
-        self._runs_any = bool(self._rebuilds or self._cells or self._read_anew)
+            self._new += dormant.values()
+        self._runs_any = bool(
+            self._cells or self._all_stale or (autorun and (self._gone or self._read_anew))
+        )
+
+    def _register(self, codes: Mapping[CellId, str]) -> None:
+        """Take note of codes; what the graph says of a cell is true of a code that stays as it is."""
+        for cell_id, code in codes.items():
+            registered = self._state.graph.cells.get(cell_id)
+            if registered is None or registered.code != code:
+                self._new.append(code)
+                self._replaced.add(cell_id)
 
     def may_rebind(self, name: str) -> bool:
         """Tell whether the name may be bound, bound anew or taken away before all of it has ended."""
         if self._everything:
             return True
-        if not self._runs_any and not self._bound:
+        if not (self._runs_any or self._rebuilds or self._bound):
             return False
         if self._is_given(name):
             return True
@@ -99,7 +111,7 @@ class Foresight:
         above = dict.fromkeys((*graph.definers(name), *graph.deleters(name)))
         queue = list(above)
         for cell_id in queue:
-            if self._runs(cell_id):
+            if self._runs(cell_id) or self._clashes(graph.cells[cell_id]):
                 return True
             if self._autorun or self._is_above(cell_id):
                 parents = self._parents(graph.cells[cell_id])
@@ -114,13 +126,14 @@ class Foresight:
         graph, cell_id = self._state.graph, cell.cell_id
         parents: dict[CellId, None] = {}
         for ref in cell.refs:
-            if ref in self._read_anew or self._is_given(ref):
+            # A cell that binds the name itself is not run for what the name is bound to.
+            if (ref in self._read_anew and ref not in cell.defs) or self._is_given(ref):
                 return None
             for parent in graph.definers(ref):
                 if not (self._runs(parent) and self._is_spared(cell_id, parent, ref)):
                     parents[parent] = None
         for name in cell.deleted:
-            if any(name in _refs(code) for _, code in self._codes if _mentions(code, name)):
+            if any(name in _names(code).refs for code in self._new if _mentions(code, name)):
                 return None
             parents.update(dict.fromkeys(graph.referrers(name)))
         return parents
@@ -130,18 +143,21 @@ class Foresight:
         state = self._state
         if cell_id in self._cells or cell_id in self._gone:
             return True
-        if cell_id in self._stale:
-            if self._all_stale or self._is_above(cell_id):
-                return True
-            if self._wakes or (self._autorun and self._rebuilds):
-                return True
+        if cell_id in self._stale and (
+            self._wakes or (self._autorun and self._rebuilds) or self._is_above(cell_id)
+        ):
+            return True
         # One that conflicts with nothing any more.
         return self._rebuilds and cell_id in state.errors
+
+    def _clashes(self, cell: CellAnalysis) -> bool:
+        """Tell whether a name of a cell may be bound by another one, which takes all its names away."""
+        return bool(self._new) and any(self._is_given(name) for name in cell.defs)
 
     def _is_given(self, name: str) -> bool:
         """Tell whether a name is bound by something other than the cells that are there."""
         return name in self._bound or any(
-            name in _defs(code) for _, code in self._codes if _mentions(code, name)
+            name in _defs(code) for code in self._new if _mentions(code, name)
         )
 
     def _is_spared(self, cell_id: CellId, parent: CellId, name: str) -> bool:
@@ -152,11 +168,7 @@ class Foresight:
             and name in state.imported.get(parent, ())
             and state.results.get(cell_id) not in UNSERVED
             and parent not in self._gone
-            and all(
-                code == state.graph.cells[parent].code
-                for registered, code in self._codes
-                if registered == parent
-            )
+            and parent not in self._replaced
         )
 
     def _is_above(self, cell_id: CellId) -> bool:
@@ -169,8 +181,7 @@ class Foresight:
     def _above(self) -> set[CellId]:
         graph = self._state.graph
         direct: set[CellId] = set()
-        for _, code in self._codes:
-            names = _names(code)
+        for names in map(_names, self._new):
             for name in names.refs:
                 direct.update(graph.definers(name))
             for name in names.deleted:
@@ -212,7 +223,3 @@ def _mentions(code: str, name: str) -> bool:
 def _defs(code: str) -> frozenset[str]:
     names = _names(code)
     return names.defs | names.deleted
-
-
-def _refs(code: str) -> frozenset[str]:
-    return _names(code).refs
