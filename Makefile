@@ -14,7 +14,7 @@ INTERPRETER := $(VENV)/.made-with-$(subst /,_,$(or $(PYTHON),none))
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
-BENCHMARKS := actors scale overhead drag busy flood subscribers kernels soak
+BENCHMARKS := actors scale overhead drag busy caching flood subscribers kernels soak
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick soak check format bench bench-marimo compat pin clean

@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 CELL_THREAD_SECONDS = 5.0
 """How long a call may keep the thread of the notebook's code from the notebook."""
-AT_A_TIME = 64
-"""Requests that a domain works on at a time. Most of them wait, for a cell or for a thread."""
+AT_A_TIME = 256
+"""Requests that a domain works on at a time. Most wait, for a cell or for a thread, which costs next to nothing."""
 
 
 @attrs.frozen
