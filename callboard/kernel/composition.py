@@ -1,4 +1,4 @@
-"""Makes the actors of a kernel and wires them up: the one module that names them all."""
+"""Puts a kernel together from its parts, and runs it for the duration of a block."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ from callboard.actors.answering import Means, RequestDomain, Watch
 from callboard.actors.control import COMMANDS as CONTROL_COMMANDS
 from callboard.actors.control import KernelBehaviour
 from callboard.actors.domain import Domain, partition
-from callboard.actors.functions import COMMANDS as FUNCTION_COMMANDS
-from callboard.actors.functions import FunctionsBehaviour
 from callboard.actors.host import HostError, Turns, UnblockedCells
-from callboard.actors.notebook.actor import COMMANDS as NOTEBOOK_COMMANDS
-from callboard.actors.notebook.actor import NotebookBehaviour
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.engine import Engine
 from callboard.actors.notebook.failures import traceback_for_log
@@ -39,14 +35,9 @@ from callboard.actors.packages.state import PackagesState
 from callboard.actors.packages.surroundings import Surroundings as PackagesEnvironment
 from callboard.actors.packages.surroundings import surroundings_of_this_process
 from callboard.actors.storage.expiry import remove_on_time
-from callboard.actors.ui import COMMANDS as UI_COMMANDS
-from callboard.actors.ui import (
-    RunOwedCells,
-    UIBehaviour,
-    UIConflation,
-)
 from callboard.caching.registry import caches_of
 from callboard.kernel.data import data_domains, dotenv_loader
+from callboard.kernel.domains import cell_domains, connect
 from callboard.kernel.handle import Kernel
 from callboard.kernel.outside import Outside
 from callboard.kernel.parts import Parts
@@ -65,13 +56,10 @@ from callboard.messages.payloads import HumanReadableStatus
 from callboard.runtime import (
     Backoff,
     Broadcaster,
-    ChildSpec,
     Closed,
-    Envelope,
     Ingress,
     Lane,
     Ledger,
-    Mailbox,
     Router,
     StateChange,
     Supervisor,
@@ -285,26 +273,7 @@ def _assemble(
     )
     own: tuple[Domain | RequestDomain, ...] = (
         Domain("kernel", CONTROL_COMMANDS, lambda: KernelBehaviour(stop_requested.set)),
-        Domain(
-            "notebook",
-            NOTEBOOK_COMMANDS,
-            lambda: NotebookBehaviour(host, turns),
-            on_cell_thread=True,
-        ),
-        Domain(
-            "ui",
-            UI_COMMANDS,
-            lambda: UIBehaviour(host, turns),
-            internal=(RunOwedCells,),
-            conflation=UIConflation(),
-            on_cell_thread=True,
-        ),
-        Domain(
-            "functions",
-            FUNCTION_COMMANDS,
-            lambda: FunctionsBehaviour(host, turns),
-            on_cell_thread=True,
-        ),
+        *cell_domains(host, turns),
         Domain(
             "packages",
             PACKAGES_COMMANDS,
@@ -342,7 +311,7 @@ def _assemble(
     )
     supervisor.add_listener(_log_crash)
     router: Router[Any] = Router(ledger)
-    _connect(domains, supervisor, router, lane, reads.open)
+    connect(domains, supervisor, router, lane, reads.open)
     parts = Parts(
         ledger=ledger,
         supervisor=supervisor,
@@ -370,64 +339,6 @@ def _assemble(
         encoded=encoded,
     )
     return parts
-
-
-def _connect(
-    domains: Iterable[Domain],
-    supervisor: Supervisor[Any],
-    router: Router[Any],
-    lane: Lane,
-    open_reads: Callable[[Envelope[Any], Iterable[str]], object],
-) -> None:
-    """Give every domain an actor, and route its commands there.
-
-    A command that runs user code, or reads a variable that it leaves, could observe a tick that waits, so it closes
-    the batch: later ticks start another.
-    """
-    mailboxes = {
-        domain.name: Mailbox[Any](domain.name, domain.capacity, conflation=domain.conflation)
-        for domain in domains
-    }
-    ticks = [
-        mailboxes[domain.name]
-        for domain in domains
-        if domain.on_cell_thread and domain.conflation is not None
-    ]
-    for domain in domains:
-        ref = supervisor.add(
-            ChildSpec(
-                domain.name,
-                domain.behaviour,
-                mailboxes[domain.name],
-                lane=lane if domain.on_cell_thread else None,
-            )
-        )
-        sealed = ticks if domain.on_cell_thread and domain.conflation is None else ()
-        reads = domain.reads
-        for command in domain.commands:
-            reading = None if reads is None else _reading(reads, open_reads, ticks)
-            router.register(command, ref, sealed, on_accepted=reading)
-        for message in domain.internal:
-            reading = None if reads is None else _reading(reads, open_reads)
-            router.register(message, ref, on_accepted=reading)
-
-
-def _reading(
-    reads: Callable[[Any], Iterable[str]],
-    open_reads: Callable[[Envelope[Any], Iterable[str]], object],
-    ticks: Iterable[Mailbox[Any]] = (),
-) -> Callable[[Envelope[Any]], object]:
-    """Make what takes note of the variables that an accepted message reads, and of where between the ticks it is."""
-
-    def on_accepted(envelope: Envelope[Any]) -> None:
-        names = tuple(reads(envelope.message))
-        if not names:
-            return
-        for mailbox in ticks:
-            mailbox.seal()
-        open_reads(envelope, names)
-
-    return on_accepted
 
 
 async def _clear(values: list[object]) -> None:

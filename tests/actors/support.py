@@ -9,15 +9,8 @@ from typing import Any
 import attrs
 import trio
 
-from callboard.actors.domain import Domain
-from callboard.actors.functions import COMMANDS as FUNCTION_COMMANDS
-from callboard.actors.functions import FunctionsBehaviour
 from callboard.actors.host import Turns
-from callboard.actors.notebook.actor import COMMANDS as NOTEBOOK_COMMANDS
-from callboard.actors.notebook.actor import NotebookBehaviour
-from callboard.actors.ui import COMMANDS as UI_COMMANDS
-from callboard.actors.ui import RunOwedCells, UIBehaviour, UIConflation
-from callboard.kernel.composition import _connect
+from callboard.kernel.domains import cell_domains, connect
 from callboard.runtime import Envelope, Lane, Ledger, Router, Settlement, Supervisor
 from callboard.testing.host import FakeHost
 
@@ -52,29 +45,8 @@ async def open_actors(host: FakeHost | None = None) -> AsyncIterator[Actors]:
     turns = Turns()
     supervisor: Supervisor[Any] = Supervisor(ledger)
     router: Router[Any] = Router(ledger)
-    domains = (
-        Domain(
-            "notebook",
-            NOTEBOOK_COMMANDS,
-            lambda: NotebookBehaviour(host, turns),
-            on_cell_thread=True,
-        ),
-        Domain(
-            "ui",
-            UI_COMMANDS,
-            lambda: UIBehaviour(host, turns),
-            internal=(RunOwedCells,),
-            conflation=UIConflation(),
-            on_cell_thread=True,
-        ),
-        Domain(
-            "functions",
-            FUNCTION_COMMANDS,
-            lambda: FunctionsBehaviour(host, turns),
-            on_cell_thread=True,
-        ),
-    )
-    _connect(domains, supervisor, router, lane, lambda envelope, names: None)
+    domains = cell_domains(host, turns)
+    connect(domains, supervisor, router, lane, lambda envelope, names: None)
     async with trio.open_nursery() as nursery:
         await nursery.start(supervisor.run)
         await supervisor.wait_running()
