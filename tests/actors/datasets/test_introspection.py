@@ -287,10 +287,10 @@ def test_to_ask_again_whether_a_class_is_interesting_is_cheap() -> None:
     interesting(dict)
     best = float("inf")
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.thread_time()
         for _ in range(1000):
             interesting(dict)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     assert best / 1000 < 50e-6
 
 
