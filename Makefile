@@ -17,7 +17,7 @@ RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 PARALLEL := --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
-BENCHMARKS := actors scale overhead drag busy flood subscribers kernels soak
+BENCHMARKS := actors scale overhead drag busy caching flood subscribers kernels soak
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick soak check format bench bench-marimo compat pin clean

@@ -13,9 +13,9 @@ files     A hit of a function cached in files; callboard and joblib read theirs 
 digest    Telling a value by its content, without a call.
 
 A contestant is *stale* in a case if it gives the old result after a value was changed in place; its
-figures are shown, and nothing is required against it. marimo remembers digests of what it is given by
-the name of the parameter, and so does not look again. Required: faster than every rival that is not
-stale.
+figures are shown, and nothing is required against it. marimo remembers the digests of some values by
+the name of the parameter that they are given for, and so does not look at them again. Required: faster
+than every rival that is not stale.
 
 The quick one asks no registry for anything, so it has no rivals and requires nothing.
 """

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.scenario import HANGING, Drag, Scenario, Timed, Wire
 
 EXTRAS = (
+    "aiohttp==3.14.5",
     "altair==6.3.0",
     "fsspec==2026.9.0",
     "narwhals==2.29.0",
@@ -43,19 +44,30 @@ threading.Timer({seconds}, lambda: _locker.execute("ROLLBACK")).start()
 STORAGE = """
 from fsspec.implementations.memory import MemoryFileSystem
 
-class Bucket(MemoryFileSystem):
-    cachable = False
-    store = {}
-    pseudo_dirs = [""]
-    seconds = 0
-
-    def ls(self, path, detail=True, **kwargs):
-        time.sleep(self.seconds)
-        return super().ls(path, detail=detail, **kwargs)
-
-bucket = Bucket()
+bucket = MemoryFileSystem()
 for _number in range(100):
     bucket.pipe_file(f"/file-{_number:03}.csv", b"a,b")
+"""
+WEB = f"""
+import http.server
+import threading
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.http import HTTPFileSystem
+
+class _Slow(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep({HANGING})
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b'<a href="file.csv">file.csv</a>')
+
+    def log_message(self, *_ignored):
+        pass
+
+_server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
+threading.Thread(target=_server.serve_forever, daemon=True).start()
+bucket = DirFileSystem(f"http://127.0.0.1:{{_server.server_port}}/", fs=HTTPFileSystem())
 """
 
 FRAME = f"""
@@ -66,6 +78,7 @@ frame = polars.DataFrame({{"number": polars.int_range({ROWS}, eager=True).revers
 BIG_CATALOGUE = f"""
 import os
 import tempfile
+import sqlalchemy
 import sqlite3
 
 _path = os.path.join(tempfile.mkdtemp(), "big.db")
@@ -97,7 +110,7 @@ def data_scenarios(name: str, cells: Wire) -> list[Scenario]:
     made = {
         "type": "execute-cells",
         "cellIds": ["big"],
-        "codes": ['import sqlalchemy\nbig = sqlalchemy.create_engine("sqlite:///" + path)'],
+        "codes": ['big = sqlalchemy.create_engine("sqlite:///" + path)'],
     }
     discovered = [{"op": "data-source-connections"}]
     return [
@@ -110,8 +123,8 @@ def data_scenarios(name: str, cells: Wire) -> list[Scenario]:
         ),
         beside(
             "storage",
-            f"a storage takes {HANGING:g} s to list its files",
-            {"bucket": STORAGE, "slow": f"Bucket.seconds = {HANGING}"},
+            f"a web server takes {HANGING:g} s to list its files",
+            {"bucket": WEB},
             [Timed(1.5, files("listing", "bucket"), [replied("storage-entries")])],
             HANGING + 3,
         ),

@@ -1,7 +1,6 @@
 # Dataframes and SQL that follow each other: change a number and run its cell, and all below it follows.
 #
 #     pip install 'callboard[data]' duckdb polars pyarrow
-#     callboard serve examples/sql.py
 #     callboard run examples/sql.py --set least=40
 
 # %% [markdown]
@@ -39,3 +38,15 @@ wet = cb.sql(f"SELECT * FROM cities WHERE total >= {least.value} ORDER BY total 
 
 # %% driest
 f"{wet.height} of {weather['city'].n_unique()} cities have at least {least.value} mm"
+
+# %% archive
+# Any other engine is named by the variable that holds it.
+import sqlite3
+
+archive = sqlite3.connect(":memory:")
+archive.execute("CREATE TABLE records (city TEXT, total REAL)")
+archive.executemany("INSERT INTO records VALUES (?, ?)", [("Bergen", 411.0), ("Cairo", 12.0)])
+archive.commit()
+
+# %% records
+records = cb.sql("SELECT * FROM records ORDER BY total", engine=archive, format="native")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -10,19 +10,21 @@ import trio
 
 from callboard.actors.domain import Domain
 from callboard.actors.host import BetweenCells
+from callboard.actors.outbox import Encoded, Outbox
 from callboard.actors.requests import Answers, Reads, Refused
 from callboard.engines.placement import Place
 from callboard.messages.notifications import Notification
 from callboard.messages.replies import error_reply
 from callboard.runtime import ActorContext, Envelope, Outcome, Workers
+from callboard.runtime.errors import describe
 
 C = TypeVar("C")
 T = TypeVar("T")
 
 CELL_THREAD_SECONDS = 5.0
 """How long a call may keep the thread of the notebook's code from the notebook."""
-AT_A_TIME = 64
-"""Requests that a domain works on at a time. Most of them wait, for a cell or for a thread."""
+AT_A_TIME = 256
+"""Requests that a domain works on at a time. Most wait, for a cell or for a thread, which costs next to nothing."""
 
 
 @attrs.frozen
@@ -32,7 +34,9 @@ class Means:
     reads: Reads
     workers: Workers
     host: BetweenCells
-    notify: Callable[[Notification], object]
+    outbox: Outbox
+    encoded: MutableMapping[int, bytes]
+    """The encoded replies of messages, by their numbers, while they are being settled."""
 
 
 @attrs.frozen
@@ -114,8 +118,8 @@ class Asked(Generic[C]):
             ) from None
 
     def notify(self, notification: Notification) -> None:
-        """Tell all subscribers something that is not the reply."""
-        self.means.notify(notification)
+        """Tell all subscribers something that is not the reply, after what this domain has told them before."""
+        self.means.outbox.notify(notification)
 
 
 @attrs.define(eq=False)
@@ -146,16 +150,34 @@ class AnsweringBehaviour(Generic[C]):
 
     async def _carry_out(self, envelope: Envelope[C]) -> None:
         try:
-            reply = await self.answers.answer(Asked(envelope, self.means))
-        except Refused as refusal:
-            text = str(refusal)
-            command: Any = envelope.message
-            reply = refusal.reply or error_reply(command, text)
-            if reply is not None:
-                envelope.answer(reply)
-            envelope.settle(Outcome.FAILED, reason=text, error=refusal)
-        else:
-            if reply is not None:
-                envelope.answer(reply)
+            refusal: Refused | None = None
+            try:
+                reply = await self.answers.answer(Asked(envelope, self.means))
+            except Refused as error:
+                refusal = error
+                reply = error.reply or error_reply(envelope.message, str(error))  # type: ignore[arg-type]
+            async with self.means.outbox.turn(reply) as encoded:
+                if isinstance(encoded, Exception):
+                    refusal = Refused(f"the reply cannot be sent: {describe(encoded)}")
+                    reply, encoded = error_reply(envelope.message, str(refusal)), None  # type: ignore[arg-type]
+                self._end(envelope, reply, encoded, refusal)
         finally:
             self._places.release_on_behalf_of(envelope)
+
+    def _end(
+        self,
+        envelope: Envelope[C],
+        reply: Notification | None,
+        encoded: Encoded | None,
+        refusal: Refused | None,
+    ) -> None:
+        """Settle a request, which publishes its reply."""
+        if reply is not None and envelope.answer(reply) and isinstance(encoded, bytes):
+            self.means.encoded[envelope.seq] = encoded
+        try:
+            if refusal is None:
+                envelope.settle(Outcome.COMPLETED)
+            else:
+                envelope.settle(Outcome.FAILED, reason=str(refusal), error=refusal)
+        finally:
+            self.means.encoded.pop(envelope.seq, None)

@@ -6,7 +6,7 @@ own is ``actors.notebook.host``; another kernel may bring one of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol, TypeVar
 
@@ -46,6 +46,25 @@ NotebookCommand = (
 
 
 @attrs.define(eq=False)
+class Ahead:
+    """What a run still does to the variables of the notebook, as far as that is known.
+
+    A new one takes the place of the old one whenever another step begins, so whoever looks sees one step or the other.
+    """
+
+    order: tuple[CellId, ...] = ()
+    """The cells that it runs, in their order."""
+    more: bool = False
+    """Whether there is more to come, which what the run is for tells."""
+    unknown: bool = False
+    """Whether nothing can be said: cells are being registered or deleted, and what they bound may be there or not."""
+    done: int = 0
+    """How many of ``order`` have ended."""
+    results: Mapping[CellId, str] = attrs.field(factory=dict)
+    """How those ended that have; it grows."""
+
+
+@attrs.define(eq=False)
 class Run:
     """One turn of user code, seen from both threads.
 
@@ -67,16 +86,18 @@ class Run:
     """How many cells were started."""
     left: int = 0
     """How many cells were left to a newer tick."""
-    order: tuple[CellId, ...] | None = None
-    """The cells that it runs, in their order; None while they are not known, or not any more."""
-    done: int = 0
-    """How many of ``order`` have ended."""
+    ahead: Ahead = attrs.field(factory=lambda: Ahead(more=True))
+    """What it still does to the variables."""
     owed: tuple[CellId, ...] = ()
     """Cells that an earlier run left over, and that this one takes in."""
-    rebuilding: bool = False
-    """Whether cells are being registered or deleted: what they bound may be there or not."""
     on_progress: Callable[[], object] | None = None
-    """Called by the thread of user code whenever a cell has ended, if somebody wants to know."""
+    """Called by the thread of user code whenever less may be ahead, if somebody wants to know."""
+
+    def progressed(self) -> None:
+        """Tell whoever wants to know that less may be ahead. On the thread of user code."""
+        on_progress = self.on_progress  # the other thread may take it away at any time
+        if on_progress is not None:
+            on_progress()
 
 
 @attrs.define(eq=False)
@@ -87,7 +108,7 @@ class Turns:
     cells_run: int = 0
     """How many cells all ended runs have started."""
     on_progress: Callable[[], object] | None = None
-    """What runs made from now on call whenever a cell has ended."""
+    """What runs made from now on call whenever less may be ahead."""
 
     @contextmanager
     def run(self, label: str, *, gives_way: bool = False) -> Iterator[Run]:
@@ -120,6 +141,7 @@ class BetweenCells(Protocol):
 
         Raises:
             trio.TooSlowError: it was not done within the limit.
+            CallExited: it raised what is no ``Exception``, such as ``SystemExit``.
         """
 
 

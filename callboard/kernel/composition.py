@@ -28,6 +28,7 @@ from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.notebook.settings import Settings
 from callboard.actors.notebook.stdin import Stdin
 from callboard.actors.notebook.surroundings import Embedded, Surroundings
+from callboard.actors.outbox import Outbox
 from callboard.actors.packages.behaviour import COMMANDS as PACKAGES_COMMANDS
 from callboard.actors.packages.behaviour import INTERNAL as PACKAGES_INTERNAL
 from callboard.actors.packages.behaviour import ManagerChosen, ModulesImported, PackagesBehaviour
@@ -148,6 +149,8 @@ async def open_kernel(
                         parts.engine.book.release_threads()
                         await surroundings.cell_thread.aclose()
                         parts.engine.book.analyse.forget_all()
+                    for outbox in parts.outboxes:
+                        outbox.flush()
                     parts.ingress.close()
                     parts.broadcaster.close()
                     nursery.cancel_scope.cancel()
@@ -237,6 +240,8 @@ def _assemble(
         own_process=surroundings.own_process,
     )
     watches: list[Watch] = []
+    outboxes: list[Outbox] = []
+    encoded: dict[int, bytes] = {}
 
     def tell_bound(types: Mapping[str, type], catalog: bool) -> None:
         for watch in watches:
@@ -266,13 +271,17 @@ def _assemble(
         outside.missing_imports,
         wall_clock=outside.wall_clock,
     )
+
+    def let_go(values: list[object]) -> None:
+        surroundings.cell_thread.submit(partial(_clear, values))
+
     reads = NotebookReads(
         engine.book,
         lane,
         turns,
         messages=tuple,
         from_cell_thread=emit,
-        let_go=lambda values: surroundings.cell_thread.submit(partial(_clear, values)),
+        let_go=let_go,
     )
     own: tuple[Domain | RequestDomain, ...] = (
         Domain("kernel", CONTROL_COMMANDS, lambda: KernelBehaviour(stop_requested.set)),
@@ -318,8 +327,10 @@ def _assemble(
             return domain
         if domain.watch is not None:
             watches.append(domain.watch)
-        workers = Workers(domain.name, domain.threads, outside.threads)
-        means = Means(reads, workers, host, broadcaster.publish)
+        workers = Workers(domain.name, domain.threads, outside.threads, let_go)
+        outbox = Outbox(f"{domain.name} encoding", broadcaster.publish, outside.threads)
+        outboxes.append(outbox)
+        means = Means(reads, workers, host, outbox, encoded)
         return domain.of(means, lambda: engine.book.settings.request_timeout)
 
     replaced = {domain.name for domain in added}
@@ -355,6 +366,8 @@ def _assemble(
             for command in domain.commands
         },
         stop_requested=stop_requested,
+        outboxes=tuple(outboxes),
+        encoded=encoded,
     )
     return parts
 
@@ -368,8 +381,8 @@ def _connect(
 ) -> None:
     """Give every domain an actor, and route its commands there.
 
-    A command that runs user code, or reads what it leaves, could observe a tick that waits, so it closes the batch:
-    later ticks start another.
+    A command that runs user code, or reads a variable that it leaves, could observe a tick that waits, so it closes
+    the batch: later ticks start another.
     """
     mailboxes = {
         domain.name: Mailbox[Any](domain.name, domain.capacity, conflation=domain.conflation)
@@ -389,25 +402,30 @@ def _connect(
                 lane=lane if domain.on_cell_thread else None,
             )
         )
-        on_accepted = None if domain.reads is None else _reading(domain.reads, open_reads, ticks)
-        observes = domain.on_cell_thread and domain.conflation is None
+        sealed = ticks if domain.on_cell_thread and domain.conflation is None else ()
+        reads = domain.reads
         for command in domain.commands:
-            router.register(command, ref, ticks if observes else (), on_accepted=on_accepted)
+            reading = None if reads is None else _reading(reads, open_reads, ticks)
+            router.register(command, ref, sealed, on_accepted=reading)
         for message in domain.internal:
-            router.register(message, ref, on_accepted=on_accepted)
+            reading = None if reads is None else _reading(reads, open_reads)
+            router.register(message, ref, on_accepted=reading)
 
 
 def _reading(
     reads: Callable[[Any], Iterable[str]],
     open_reads: Callable[[Envelope[Any], Iterable[str]], object],
-    ticks: Iterable[Mailbox[Any]],
-) -> Callable[[Envelope[Any]], None]:
+    ticks: Iterable[Mailbox[Any]] = (),
+) -> Callable[[Envelope[Any]], object]:
+    """Make what takes note of the variables that an accepted message reads, and of where between the ticks it is."""
+
     def on_accepted(envelope: Envelope[Any]) -> None:
         names = tuple(reads(envelope.message))
-        if names:
-            for mailbox in ticks:
-                mailbox.seal()
-            open_reads(envelope, names)
+        if not names:
+            return
+        for mailbox in ticks:
+            mailbox.seal()
+        open_reads(envelope, names)
 
     return on_accepted
 

@@ -19,7 +19,8 @@ from callboard.actors.secrets.answers import SecretsAnswers
 from callboard.actors.secrets.environ import Environ
 from callboard.actors.secrets.loader import DotenvLoader, DotenvSettings
 from callboard.actors.sql.answers import COMMANDS as SQL_COMMANDS
-from callboard.actors.sql.answers import SQLAnswers
+from callboard.actors.sql.answers import INTERNAL as SQL_INTERNAL
+from callboard.actors.sql.answers import Prepare, SQLAnswers, calls_for_preparation
 from callboard.actors.storage.answers import COMMANDS as STORAGE_COMMANDS
 from callboard.actors.storage.answers import INTERNAL as STORAGE_INTERNAL
 from callboard.actors.storage.answers import StorageAnswers
@@ -58,7 +59,13 @@ def data_domains(
             conflation=DatasetsConflation(),
             watch=Watch(may_be_dataset, IntrospectDatasets, built_in=DEFAULT_ENGINE_NAME),
         ),
-        RequestDomain("sql", SQL_COMMANDS, SQLAnswers()),
+        RequestDomain(
+            "sql",
+            SQL_COMMANDS,
+            SQLAnswers(),
+            internal=SQL_INTERNAL,
+            watch=Watch(calls_for_preparation, Prepare),
+        ),
         RequestDomain(
             "storage",
             STORAGE_COMMANDS,

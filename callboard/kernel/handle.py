@@ -312,7 +312,8 @@ class Kernel:
         if reply is None and outcome not in _CARRIED_OUT:
             reply = error_reply(command, reason or str(outcome))
         if reply is not None:
-            self.publish(reply)  # type: ignore[arg-type]
+            encoded = self._parts.encoded.get(settlement.seq)
+            self._broadcaster.publish(reply, encoded)  # type: ignore[arg-type]
         if outcome is not Outcome.SUPERSEDED and finished:
             self.publish(completed_run(command))
         self.publish(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -16,6 +16,7 @@ from callboard.actors.notebook.engine import Engine
 from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.notebook.stdin import Stdin
 from callboard.actors.notebook.surroundings import Wiring
+from callboard.actors.outbox import Outbox
 from callboard.messages.commands import command_tag
 from callboard.messages.notifications import Notification
 from callboard.runtime import Broadcaster, Ingress, Lane, Ledger, Router, Supervisor
@@ -47,6 +48,9 @@ class Parts:
     limits: dict[type[Any], Callable[[], float]]
     """Seconds that commands of a type have, for those that have a limit."""
     stop_requested: trio.Event
+    outboxes: tuple[Outbox, ...]
+    encoded: Mapping[int, bytes]
+    """The encoded replies of messages, by their numbers, while they are being settled."""
     console_dirty: trio.Event = attrs.field(factory=trio.Event)
 
     def refusal(self, command_type: type[Any]) -> str | None:

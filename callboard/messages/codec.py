@@ -24,7 +24,8 @@ from callboard.messages.payloads import CellOutput
 from callboard.messages.plain import EncodeError, to_plain
 from callboard.messages.replies import ID_FIELDS, IDENTIFYING
 from callboard.messages.structure import first_problem, make_converter, misfit
-from callboard.messages.wire import DIRECT, camel_case
+from callboard.messages.wire import DIRECT, LISTING, camel_case
+from callboard.messages.writing import write
 
 __all__ = [
     "CommandDecodeError",
@@ -75,6 +76,8 @@ _parse = msgspec.json.Decoder().decode
 _structure = make_converter().structure
 
 _NOTIFICATION_CLASSES = frozenset(NOTIFICATIONS)
+# Of outputs there are few, and looking for what can be spared costs more than it spares.
+_LISTING = LISTING - {CellOpNotification}
 _SHORT = 100
 """How many characters of an unknown tag an error repeats."""
 
@@ -200,6 +203,11 @@ def encode_notification(notification: Notification) -> bytes:
             _logger.debug("%s needs conversion", cls.__name__, exc_info=True)
     elif cls not in _NOTIFICATION_CLASSES:
         raise TypeError(f"{cls.__name__} is not a notification")
+    if cls in _LISTING:
+        try:
+            return write(notification)
+        except UnicodeError:
+            _logger.debug("%s has text that is not Unicode", cls.__name__)
     return _encode(to_plain(notification))
 
 

@@ -65,16 +65,17 @@ def to_plain(value: object) -> object:
         EncodeError: the value contains itself, is nested too deeply or is too large.
     """
     try:
-        return _Lowering().lower(value)
+        return Lowering().lower(value)
     except RecursionError:
         raise EncodeError("nested too deeply") from None
 
 
 @attrs.define(eq=False)
-class _Lowering:
+class Lowering:
     """One walk through a value."""
 
     _room: int = MAX_VALUES
+    """How many more values there may be."""
     _open: set[int] = attrs.field(factory=set)
     """The identities of the containers and objects that the walk is inside of."""
 
@@ -114,7 +115,7 @@ class _Lowering:
                 return self.lower(converted)
         return _text(_description(value))
 
-    def _message(self, value: object, shape: Shape) -> dict[str, object]:
+    def _message(self, value: object, shape: Shape) -> object:
         plain: dict[str, object] = {}
         if shape.tag is not None:
             plain[shape.tag[0]] = shape.tag[1]
@@ -127,7 +128,7 @@ class _Lowering:
                     raise error.within(key) from None
         return plain
 
-    def _mapping(self, value: Mapping[object, object]) -> dict[str, object]:
+    def _mapping(self, value: Mapping[object, object]) -> object:
         self._take(len(value))
         plain: dict[str, object] = {}
         # A copy, since a conversion may run code that changes the mapping.
@@ -142,7 +143,7 @@ class _Lowering:
                 raise error.within(name) from None
         return plain
 
-    def _sequence(self, value: Iterable[object]) -> list[object]:
+    def _sequence(self, value: Iterable[object]) -> object:
         items = list(value)
         self._take(len(items))
         plain: list[object] = []
@@ -215,6 +216,12 @@ def _builtin(value: object) -> object:
 
 
 _MSGSPEC = frozenset({date, datetime, time, timedelta, Decimal, UUID})
+
+WRITTEN_ALIKE: frozenset[type] = frozenset({NoneType, bool, int, float, str, bytes}) | _MSGSPEC
+"""Values of exactly these types are written the same as what they become here.
+
+Text with lone surrogates, which is no Unicode, is not written at all.
+"""
 
 
 def _own_json(value: object) -> object:

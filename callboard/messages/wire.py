@@ -96,3 +96,21 @@ def _is_direct(cls: type, seen: frozenset[type] = frozenset()) -> bool:
 
 DIRECT: frozenset[type] = frozenset(cls for cls in NOTIFICATIONS if _is_direct(cls))
 """Notifications without values of arbitrary types, whose attributes are named like their keys."""
+
+
+def _lists_messages(cls: type, seen: frozenset[type] = frozenset()) -> bool:
+    if cls in seen:
+        return False
+    parts = [part for annotation in SHAPES[cls].types.values() for part in types_within(annotation)]
+    return any(
+        get_origin(part) is list and any(item in SHAPES for item in types_within(part))
+        for part in parts
+    ) or any(
+        _lists_messages(part, seen | {cls})
+        for part in parts
+        if isinstance(part, type) and part in SHAPES
+    )
+
+
+LISTING: frozenset[type] = frozenset(cls for cls in NOTIFICATIONS if _lists_messages(cls))
+"""Notifications that list things of a known form, which may be many."""

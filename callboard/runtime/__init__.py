@@ -9,6 +9,7 @@ from callboard.runtime.dead_letters import Cause, DeadLetter, DeadLetters
 from callboard.runtime.envelope import Envelope, Outcome, Settlement
 from callboard.runtime.errors import (
     ActorError,
+    CallExited,
     Cancelled,
     Closed,
     Dead,
@@ -53,6 +54,7 @@ __all__ = [
     "Backoff",
     "Behaviour",
     "Broadcaster",
+    "CallExited",
     "Cancelled",
     "Cause",
     "ChildSpec",

@@ -102,9 +102,10 @@ class Broadcaster(Generic[N]):
         """Whether `close` was called."""
         return self._closed
 
-    def publish(self, notification: N) -> int | None:
+    def publish(self, notification: N, encoded: bytes | Exception | None = None) -> int | None:
         """Send a notification to every subscriber and return its sequence number.
 
+        ``encoded`` is its encoded form, or why there is none, where that is known already.
         Never waits and never raises, whatever the callables of this broadcaster do. None if it
         would not encode and had no replacement (counted in ``encode_errors``), or if the
         broadcaster is closed. Every subscriber gets notifications in the order of these calls.
@@ -113,7 +114,12 @@ class Broadcaster(Generic[N]):
             return None
         superseded = 0
         try:
-            data = self._encode(notification)
+            if encoded is None:
+                data = self._encode(notification)
+            elif isinstance(encoded, Exception):
+                raise encoded
+            else:
+                data = encoded
             size = len(data)
             key = self._conflate(notification) if self._conflate is not None else None
             if key is not None:

@@ -58,6 +58,14 @@ class StartFailed(ActorError):
     """An actor did not come up: its factory or ``on_start`` raised, or took too long."""
 
 
+class CallExited(ActorError):
+    """A function that was called for an actor raised what would end a program: that ends the call alone."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"the call raised {type(error).__name__}")
+        self.__cause__ = error
+
+
 def describe(error: BaseException) -> str:
     """Say what was raised, for a reason: in a bounded text without credentials. Never raises."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:

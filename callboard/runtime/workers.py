@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 import trio
 from outcome import Error, Outcome, capture
+
+from callboard.runtime.errors import CallExited
 
 T = TypeVar("T")
 
@@ -34,11 +37,25 @@ class TrioThreads:
 
 @attrs.define(eq=False)
 class _Call(Generic[T]):
-    """One call under way; ``end`` is set on the trio thread, unless the caller has gone before."""
+    """One call under way. It alone keeps what it works on alive, so that this goes where it is let go of."""
 
+    function: Callable[[], T] | None
+    exclusive: object | None
     ended: trio.Event = attrs.field(factory=trio.Event)
+    """Set on the trio thread, unless the caller has gone before."""
     end: Outcome[T] | None = None
     abandoned: bool = False
+
+    def make(self) -> None:
+        """Call the function, in its thread."""
+        assert self.function is not None
+        self.end = capture(self.function)
+
+    def take(self) -> list[object]:
+        """Give away what the call has kept alive."""
+        kept = [self.function, self.exclusive, self.end]
+        self.function = self.exclusive = self.end = None
+        return kept
 
 
 @attrs.define(eq=False)
@@ -57,6 +74,8 @@ class Workers:
     name: str
     threads: int = attrs.field(default=8, validator=attrs.validators.ge(1))
     pool: ThreadPool = attrs.field(factory=TrioThreads)
+    let_go: Callable[[list[object]], object] = list.clear
+    """Drops what abandoned calls worked on and came to, where destructors may run. Called on the trio thread."""
     late: int = attrs.field(default=0, init=False)
     """How many ends of abandoned calls were dropped."""
     abandoned: int = attrs.field(default=0, init=False)
@@ -83,12 +102,14 @@ class Workers:
     ) -> T:
         """Call a blocking function in a thread; return or raise what it does. A checkpoint.
 
+        If that is no `Exception`, such as SystemExit, it ends the call alone: `CallExited` is raised.
+
         Calls with the same (identical) ``exclusive`` object run one after another, in the order of
         these calls. Cancelled before it was started, the function is never called; later, this
         returns at once, and ``interrupt`` is called in another thread to make the function end.
         What that raises is ignored.
         """
-        call: _Call[T] = _Call()
+        call = _Call(function, exclusive)
         borrower = object()
         if exclusive is not None:
             await self._lock(exclusive, borrower)
@@ -100,39 +121,47 @@ class Workers:
             raise
         token = trio.lowlevel.current_trio_token()
 
-        def ended(end: Outcome[T]) -> None:
+        def ended() -> None:
             self._slots.release_on_behalf_of(borrower)
-            if exclusive is not None:
-                self._unlock(exclusive, borrower)
+            if call.exclusive is not None:
+                self._unlock(call.exclusive, borrower)
             if call.abandoned:
                 self.abandoned -= 1
                 self.late += 1
+                self.let_go(call.take())
                 return
-            call.end = end
+            call.function = call.exclusive = None  # the caller has them
             call.ended.set()
 
-        def deliver(end: Outcome[T]) -> None:
+        def deliver(_: Outcome[None]) -> None:
             try:
-                token.run_sync_soon(ended, end)
+                token.run_sync_soon(ended)
             except trio.RunFinishedError:
                 pass  # nobody is there to hear of it
 
         try:
-            self.pool.start(function, deliver, f"callboard {self.name}")
+            self.pool.start(call.make, deliver, f"callboard {self.name}")
         except BaseException as error:
             # Such as no more threads: the call ends with that.
-            ended(Error(error))
+            call.end = Error(error)
+            ended()
         try:
             await call.ended.wait()
         except trio.Cancelled:
-            if call.end is None:
+            if not call.ended.is_set():
                 call.abandoned = True
                 self.abandoned += 1
                 if interrupt is not None:
-                    self.pool.start(partial(capture, interrupt), _ignore, f"{self.name} interrupt")
+                    with suppress(Exception):  # no more threads: it ends by itself, or does not
+                        self.pool.start(
+                            partial(capture, interrupt), _ignore, f"{self.name} interrupt"
+                        )
             raise
-        assert call.end is not None
-        return call.end.unwrap()
+        end, call.end = call.end, None
+        assert end is not None
+        if isinstance(end, Error) and not isinstance(end.error, Exception):
+            raise CallExited(end.error)
+        return end.unwrap()
 
     async def _lock(self, exclusive: object, borrower: object) -> None:
         key = id(exclusive)

@@ -89,7 +89,6 @@ async def interrupts(notebook: Driver, process: OwnedProcess) -> Any:
         "print('started')\ninput('?')",
         "import threading\nprint('started', flush=True)\nthreading.Event().wait()",
         f"import callboard as cb\nprint('started', flush=True)\ncb.sql('{LONG_QUERY}')",
-        f"import duckdb\nprint('started', flush=True)\nduckdb.sql('{LONG_QUERY}').fetchall()",
     ]
     told: list[Any] = []
     for n, code in enumerate(codes):

@@ -59,7 +59,7 @@ def test_questions_go_to_the_client_and_a_password_is_asked_for_as_one(
 
 
 def test_an_interrupt_breaks_blocking_calls_loops_awaits_and_queries(told: dict[str, Any]) -> None:
-    assert told["interrupts"] == [*[INTERRUPTED] * 8, False, "fine"]
+    assert told["interrupts"] == [*[INTERRUPTED] * 7, False, "fine"]
 
 
 def test_ctrl_c_interrupts_the_run_in_hand_and_nothing_when_there_is_none(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,18 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.answering import RequestDomain
+from callboard.actors.host import Run
+from callboard.actors.notebook.runs import Runner
 from callboard.actors.requests import Refused, Request
 from callboard.kernel import Kernel, Outside, open_kernel
 from callboard.messages.commands import (
     Command,
     DeleteCellCommand,
     ExecuteCellsCommand,
+    ExecuteStaleCellsCommand,
     StorageDownloadCommand,
     StorageListEntriesCommand,
+    UpdateCellConfigCommand,
     UpdateUserConfigCommand,
 )
 from callboard.messages.notifications import Notification, StorageEntriesNotification
-from callboard.runtime import Envelope, Outcome
+from callboard.runtime import Envelope, Outcome, Settlement
 from callboard.testing.driver import create, tick
 from callboard.testing.driver import execute as execute_cells
 from callboard.testing.simulation.cells import SimulatedSurroundings
@@ -70,6 +74,7 @@ async def answer(envelope: Envelope[Any]) -> tuple[str | None, float]:
     return settlement.reply.prefix, seconds
 
 
+SLIDER = "import callboard as cb\ns = cb.ui.slider(0, 99)\ns"
 SLOW = "await __import__('asyncio').sleep(5)\n"
 
 
@@ -158,6 +163,21 @@ async def test_why_a_variable_is_lacking_is_said(autojump_clock: trio.testing.Mo
             assert settlement.reply.error == settlement.reason  # type: ignore[attr-defined]
 
 
+async def test_why_is_said_of_the_run_in_hand_rather_than_of_the_one_before(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"bad": "bad = 1", "below": "below = bad", "slow": ""}))
+        kernel.post(run(bad="bad = 1 / 0", below="below = bad", slow=SLOW))
+        for name, text in {
+            "bad": "cell 'bad', which defines it, raised ZeroDivisionError",
+            "below": "cell 'below', which defines it, did not run (cancelled)",
+        }.items():
+            settlement = await kernel.post(read(name)).wait()
+            assert settlement.queued + settlement.ran < 1
+            assert str(settlement.reason).endswith(text)
+
+
 async def test_a_cancelled_run_is_waited_for_no_longer(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -228,6 +248,167 @@ async def test_a_variable_that_its_message_holds_goes_with_its_end(
         await kernel.wait_idle()
 
 
+async def test_one_that_ends_in_the_very_moment_in_which_its_variable_is_there_disturbs_nobody(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        namespace = kernel._parts.engine.book.namespace.values
+        reads: list[Envelope[Any]] = []
+        # Told right behind the end of the first cell, and so in the same step of the trio thread.
+        namespace["then"] = lambda: kernel._parts.ingress.put(reads[0].expire)
+        kernel.post(run(x=SLOW + "x = 1", then="then()\n" + SLOW))
+        kernel.post(run(y=SLOW + "y = 1"))
+        reading, other = kernel.post(read("x")), kernel.post(read("y"))
+        reads.append(reading)
+        assert (await answer(other))[0] == "1"
+        assert (await reading.wait()).outcome is Outcome.EXPIRED
+        assert not any(actor.restarts for actor in kernel.status().actors.actors)
+
+
+async def test_a_cell_that_is_in_conflict_no_more_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"m": "x = 1\ny = 5", "n": "x = 2"}))
+        kernel.post(DeleteCellCommand("n"))  # type: ignore[arg-type]
+        assert (await answer(kernel.post(read("y"))))[0] == "5"
+
+
+async def test_a_cell_that_loses_its_import_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"i": "import math", "c": "c = math.pi"}))
+        kernel.post(DeleteCellCommand("i"))  # type: ignore[arg-type]
+        assert (await answer(kernel.post(read("c"))))[0] is None
+
+
+async def test_what_is_opened_without_running_and_run_at_once_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        kernel.post(create({"x": SLOW + "x = 1"}, auto_run=False))
+        kernel.post(ExecuteStaleCellsCommand())
+        assert (await answer(kernel.post(read("x"))))[0] == "1"
+
+
+async def test_in_lazy_mode_what_will_be_stale_by_then_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"a": "a = 1", "b": "b = a", "c": "c = b"}))
+        await kernel.ask(UpdateUserConfigCommand({"runtime": {"on_cell_change": "lazy"}}))
+        kernel.post(run(a=SLOW + "a = 2"))
+        kernel.post(run(c="c = (b, 0)"))
+        assert (await answer(kernel.post(read("b"))))[0] == "2"
+
+
+async def test_settings_that_are_about_to_change_count(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"a": "a = 1", "b": "b = a"}))
+        await kernel.ask(UpdateUserConfigCommand({"runtime": {"on_cell_change": "lazy"}}))
+        kernel.post(UpdateUserConfigCommand({"runtime": {"on_cell_change": "autorun"}}))
+        kernel.post(run(a=SLOW + "a = 2"))
+        assert (await answer(kernel.post(read("b"))))[0] == "2"
+
+
+# What is seen while the notebook is in the middle of something.
+
+
+def look(kernel: Kernel, name: str) -> list[Envelope[Any]]:
+    """Let user code call ``look()``, which posts a read of a variable then and there."""
+    looked: list[Envelope[Any]] = []
+    kernel._parts.engine.book.namespace.values["look"] = lambda: looked.append(
+        kernel.post(read(name))
+    )
+    return looked
+
+
+DYING = "class Dying:\n    def __del__(self):\n        look()\nx = Dying()"
+
+
+async def test_one_sent_while_cells_are_replaced_waits_for_no_other_cell(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"x": DYING, "y": "y = 1"}))
+        looked = look(kernel, "y")
+        await kernel.ask(run(x=SLOW + "x = 2"))
+        value, seconds = await answer(looked[0])
+        assert value == "1"
+        assert seconds < 1
+
+
+class Looked(Runner):
+    """Has somebody look when everything has been registered and nothing has been planned."""
+
+    look: Callable[[], object]
+
+    async def run(self, *args: Any, **options: Any) -> None:
+        self.look()
+        await super().run(*args, **options)
+
+
+async def test_what_follows_from_a_deletion_is_waited_for_before_it_is_planned(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        await kernel.ask(create({"a": "a = 1", "b": SLOW + "b = a"}))
+        looked = look(kernel, "b")
+        engine = kernel._parts.engine
+        fields = [field for field in attrs.fields(Runner) if field.init]
+        runner = Looked(*(getattr(engine.runner, field.name) for field in fields))
+        runner.look = engine.book.namespace.values["look"]
+        engine.runner = runner
+        await kernel.ask(DeleteCellCommand("a"))  # type: ignore[arg-type]
+        # The cell lost what it needs, and was run again.
+        assert (await answer(looked[0]))[0] is None
+
+
+async def test_a_command_that_runs_what_an_older_tick_left_first_is_waited_for_all_the_same(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        cells = {
+            "s": SLIDER,
+            "v": SLOW + "v = s.value",
+            "w": SLOW + "w = (v, s.value)",
+            "x": "x = 1",
+        }
+        await kernel.ask(create(cells))
+        older = kernel.post(tick({"s-0": 1}))
+        await trio.sleep(1)
+        newer = kernel.post(tick({"s-0": 2}))
+        kernel.post(run(x="x = 2"))
+
+        def withdraw(settlement: Settlement) -> None:
+            if settlement.seq == older.seq:
+                newer.cancel()
+
+        kernel.ledger.add_listener(withdraw)
+        await trio.sleep(5)
+        assert kernel.status().cell == "w"
+        assert (await answer(kernel.post(read("x"))))[0] == "2"
+
+
+def test_whoever_wants_to_know_of_progress_may_lose_interest_at_any_time() -> None:
+    class Fickle(Run):
+        wanted = True
+
+        @property
+        def on_progress(self) -> Callable[[], object] | None:
+            wanted, self.wanted = self.wanted, False
+            return (lambda: None) if wanted else None
+
+        @on_progress.setter
+        def on_progress(self, _: object) -> None:
+            """The test says."""
+
+    Fickle("between two looks").progressed()
+
+
 # The property: whatever happens at once answers as if all of it happened one after another.
 
 NAMES = 5
@@ -239,13 +420,16 @@ class Edit:
     needs: tuple[int, ...]
     seconds: int
     slider: bool
+    also: int | None = None
+    """A further name that it binds, which brings it into conflict with the cell of that name."""
 
     def command(self, revision: int) -> ExecuteCellsCommand:
-        parts = [f"v{each}" for each in self.needs if each != self.cell]
+        parts = [f"v{each}" for each in self.needs if each not in (self.cell, self.also)]
         parts += ["s.value"] if self.slider else []
         wait = f"await __import__('asyncio').sleep({self.seconds})\n" if self.seconds else ""
         value = f"({revision}, {', '.join([*parts, ''])})" if parts else str(revision)
-        return run(**{f"c{self.cell}": f"{wait}v{self.cell} = {value}"})
+        also = "" if self.also is None else f"\nv{self.also} = {revision}"
+        return run(**{f"c{self.cell}": f"{wait}v{self.cell} = {value}{also}"})
 
 
 @attrs.frozen
@@ -260,6 +444,29 @@ class Delete:
 class Tick:
     def command(self, revision: int) -> Command:
         return tick({"s-0": revision % 100})
+
+
+@attrs.frozen
+class RunStale:
+    def command(self, revision: int) -> Command:
+        return ExecuteStaleCellsCommand()
+
+
+@attrs.frozen
+class Disable:
+    cell: int
+    disabled: bool
+
+    def command(self, revision: int) -> Command:
+        return UpdateCellConfigCommand({f"c{self.cell}": {"disabled": self.disabled}})  # type: ignore[dict-item]
+
+
+@attrs.frozen
+class Mode:
+    name: str
+
+    def command(self, revision: int) -> Command:
+        return UpdateUserConfigCommand({"runtime": {"on_cell_change": self.name}})
 
 
 @attrs.frozen
@@ -278,8 +485,12 @@ OPERATIONS = st.one_of(
         st.lists(CELLS, max_size=2, unique=True).map(tuple),
         st.integers(0, 3),
         st.booleans(),
+        st.none() | st.none() | CELLS,
     ),
     st.builds(Delete, CELLS),
+    st.just(RunStale()),
+    st.builds(Disable, CELLS, st.booleans()),
+    st.builds(Mode, st.sampled_from(["lazy", "autorun"])),
     st.just(Tick()),
     st.just(Tick()),
     st.builds(Look, CELLS),
@@ -287,7 +498,7 @@ OPERATIONS = st.one_of(
 )
 
 
-SLIDER = "import callboard as cb\ns = cb.ui.slider(0, 99)\ns"
+Operation = Edit | Delete | Tick | RunStale | Disable | Mode | Look
 
 
 @st.composite
@@ -306,7 +517,7 @@ def notebooks(draw: st.DrawFn) -> list[Edit]:
 
 async def play(
     notebook: list[Edit],
-    operations: list[tuple[int, Edit | Delete | Tick | Look]],
+    operations: list[tuple[int, Operation]],
     *,
     serially: bool,
 ) -> list[str | None]:
@@ -336,7 +547,7 @@ async def play(
     st.integers(0, 2**32),
 )
 def test_every_read_answers_as_a_strictly_serial_kernel_does(
-    notebook: list[Edit], operations: list[tuple[int, Edit | Delete | Tick | Look]], seed: int
+    notebook: list[Edit], operations: list[tuple[int, Operation]], seed: int
 ) -> None:
     async def both() -> None:
         expected = await play(notebook, operations, serially=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,7 +13,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from callboard.runtime import TrioThreads, Workers
+from callboard.runtime import CallExited, TrioThreads, Workers
 
 
 @attrs.define(eq=False)
@@ -148,6 +150,60 @@ async def test_when_no_thread_can_be_started_the_call_raises_that() -> None:
         await workers.call(lambda: 1, exclusive=workers)
     assert workers.busy == 0
     assert not workers._locks
+
+
+async def test_without_a_thread_for_it_a_call_is_not_interrupted_and_its_caller_leaves_all_the_same() -> (
+    None
+):
+    class Last(TrioThreads):
+        started = 0
+
+        def start(self, function: Any, deliver: Any, name: str) -> None:
+            self.started += 1
+            if self.started > 1:
+                raise RuntimeError("can't start new thread")
+            super().start(function, deliver, name)
+
+    workers, gate = Workers("test", pool=Last()), Gate()
+    with trio.move_on_after(0.01) as scope:
+        await workers.call(gate, interrupt=gate.open.set)
+    assert scope.cancelled_caught
+    gate.open.set()
+    await settled(workers)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+async def test_what_would_end_the_program_ends_the_call(kind: type[BaseException]) -> None:
+    def exits() -> None:
+        raise kind
+
+    with pytest.raises(CallExited, match=kind.__name__):
+        await Workers("test").call(exits)
+
+
+async def test_what_an_abandoned_call_worked_on_and_came_to_is_let_go_of_where_it_may_be() -> None:
+    class Thing:
+        """Stands for an object of user code, whose destructor is user code."""
+
+    def work(gate: Gate, thing: Thing) -> Thing:
+        gate()
+        result = Thing()
+        alive.append(weakref.ref(result))
+        return result
+
+    kept: list[list[object]] = []
+    workers, gate, thing = Workers("test", let_go=kept.append), Gate(), Thing()
+    alive = [weakref.ref(thing)]
+    with trio.move_on_after(0.01):
+        await workers.call(partial(work, gate, thing), exclusive=thing)
+    del thing
+    gate.open.set()
+    await settled(workers)
+    assert [each() is None for each in alive] == [False, False]
+    kept.pop().clear()
+    with trio.fail_after(5):
+        while any(each() is not None for each in alive):  # noqa: ASYNC110 (as above)
+            await trio.sleep(0.001)
 
 
 async def test_an_end_after_the_trio_run_is_over_disturbs_nobody() -> None:

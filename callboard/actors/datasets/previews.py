@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from callboard.actors.datasets.columns import NoSuchColumn, Preview, preview_column
 from callboard.actors.datasets.contained import ask
@@ -51,6 +51,11 @@ async def preview_dataset_column(
     )
 
 
+_IN_MEMORY: Final = frozenset({Frame.POLARS, Frame.ARROW, Frame.PANDAS})
+_PROCESSORS: Final = object()
+"""What summaries of columns in memory take turns on: each uses every processor there is, and cells want some, too."""
+
+
 async def _local(request: Request[PreviewDatasetColumnCommand]) -> Preview:
     variable, column = request.command.table_name, request.command.column_name
     value: Any = await request.variable(variable)
@@ -71,7 +76,13 @@ async def _local(request: Request[PreviewDatasetColumnCommand]) -> Preview:
     connection = getattr(native, "_con", None) if kind is Frame.DUCKDB else None
     if connection is not None:
         return await _preview(request, _on(connection, native, column, variable), place)
-    return await _preview(request, lambda: preview_column(native, column, variable=variable), place)
+    return await _preview(
+        request,
+        lambda: preview_column(native, column, variable=variable),
+        place,
+        # A lazy frame may wait for a file or a server, and is not to be waited for.
+        exclusive=_PROCESSORS if kind in _IN_MEMORY else None,
+    )
 
 
 def _on(connection: Any, frame: Any, column: str, variable: str) -> CursorPreview:

@@ -7,7 +7,7 @@ from functools import singledispatchmethod
 
 import attrs
 
-from callboard.actors.host import HostError, NotebookCommand, Run
+from callboard.actors.host import Ahead, HostError, NotebookCommand, Run
 from callboard.actors.notebook import plan
 from callboard.actors.notebook.analysis import CellAnalysis
 from callboard.actors.notebook.book import Book
@@ -142,7 +142,7 @@ class Engine:
         Raises:
             HostError: the command cannot be carried out as sent.
         """
-        await self.run_owed(run)
+        await self._run_owed_first(run)
         self.book.request = getattr(command, "request", None)
         try:
             await self._execute(command, run)
@@ -172,15 +172,20 @@ class Engine:
 
     async def custom_message(self, command: ModelCommand, run: Run) -> None:
         """Hand a message to a widget model. There are no models yet, and unknown ones are ignored."""
-        await self.run_owed(run)
+        await self._run_owed_first(run)
 
     async def run_owed(self, run: Run) -> None:
+        """Run the cells that were left to a newer tick which never came."""
+        if self.book.owed:
+            await self.runner.run(run, (), owed=self._take_owed(run))
+
+    async def _run_owed_first(self, run: Run) -> None:
         """Run the cells that were left to a newer tick which is not the one that comes now.
 
         Whatever comes instead of it finds the notebook as if the older tick had been carried out.
         """
         if self.book.owed:
-            await self.runner.run(run, (), owed=self._take_owed(run))
+            await self.runner.run(run, (), owed=self._take_owed(run), more=True)
 
     def _take_owed(self, run: Run) -> tuple[CellId, ...]:
         # In both places for a moment, so that nobody who looks sees them in neither.
@@ -192,12 +197,12 @@ class Engine:
         self, command: InvokeFunctionCommand, run: Run
     ) -> FunctionCallResultNotification:
         """Call a registered function."""
-        await self.run_owed(run)
+        await self._run_owed_first(run)
         return await self.calls.invoke(command, run)
 
     async def packages_installed(self, modules: Collection[str], run: Run) -> None:
         """Run the cells that need newly importable modules, or mark them stale."""
-        await self.run_owed(run)
+        await self._run_owed_first(run)
         roots = [
             cell_id
             for cell_id, cell in self.book.state.graph.cells.items()
@@ -317,16 +322,9 @@ class Engine:
         self, codes: Mapping[CellId, str], run: Run, delete: Iterable[CellId] = ()
     ) -> tuple[CellId, ...]:
         """MUTATE: register and delete cells, tell the page, and return the roots of the run that follows."""
-        run.rebuilding = True
-        try:
-            return self._rebuild(codes, run, delete)
-        finally:
-            run.rebuilding = False
-
-    def _rebuild(
-        self, codes: Mapping[CellId, str], run: Run, delete: Iterable[CellId]
-    ) -> tuple[CellId, ...]:
         book = self.book
+        # Until that run is planned: what has to run because of this is seen in neither state alone.
+        run.ahead = Ahead(unknown=True)
         autorun = book.settings.autorun
         before = book.imported_modules()
         deleted = list(delete)

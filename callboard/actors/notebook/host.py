@@ -23,7 +23,7 @@ from callboard.actors.notebook.variables import class_name
 from callboard.messages.commands import InvokeFunctionCommand, ModelCommand
 from callboard.messages.conflation import UIBatch
 from callboard.messages.notifications import FunctionCallResultNotification
-from callboard.runtime import Closed, Ingress
+from callboard.runtime import CallExited, Closed, Ingress
 
 T = TypeVar("T")
 
@@ -128,15 +128,20 @@ class EngineHost:
                 await done.wait()
         except BaseException:
             interlude.given_up = True
-            if started.is_set() and not done.is_set():
+            # Not whether the word that it started has come, which may still be on its way.
+            if interlude.begun and not done.is_set():
                 self.abandoned.append(interlude.run)
-                if interrupt is not None:
-                    trio.lowlevel.start_thread_soon(partial(capture, interrupt), _ignore)
                 self.gate.interrupt(interlude.run)
+                if interrupt is not None:
+                    with suppress(Exception):  # no more threads: it ends by itself, or does not
+                        trio.lowlevel.start_thread_soon(partial(capture, interrupt), _ignore)
             raise
         assert interlude.ended is not None
-        if interlude.ended.error is not None:
-            raise interlude.ended.error
+        error = interlude.ended.error
+        if isinstance(error, Exception):
+            raise error
+        if error is not None:
+            raise CallExited(error)
         value: T = interlude.ended.value
         return value
 

@@ -23,8 +23,10 @@ class Interlude:
     """Called on the cell thread as it has ended."""
     run: Run = attrs.field(factory=lambda: Run("between cells"))
     """What an interrupt of this call is aimed at."""
+    begun: bool = False
+    """Set on the cell thread, which looks only then whether the call was given up."""
     given_up: bool = False
-    """Set by whoever waited: if it has not begun, it never will."""
+    """Set by whoever waited, who looks only then whether the call has begun: if it has not, it never will."""
     ended: Ended | None = None
 
 
@@ -40,10 +42,15 @@ class Interludes:
         self._waiting.append(interlude)
 
     def play(self) -> None:
-        """Make the calls that wait. Cell thread only, when no user code is running."""
-        while self._waiting:
+        """Make the calls that wait now. Cell thread only, when no user code is running.
+
+        Those that come meanwhile have their own turn, or calls that follow from each other would keep cells waiting.
+        """
+        for _ in range(len(self._waiting)):
             interlude = self._waiting.popleft()
+            interlude.begun = True
             if interlude.given_up:
+                interlude.on_end()
                 continue
             interlude.on_start()
             # Of objects of the notebook, so it is user code that runs, and can be interrupted.

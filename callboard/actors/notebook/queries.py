@@ -58,10 +58,16 @@ def _interrupt(connection: Any) -> None:
 
 
 def is_broken_off(error: BaseException) -> bool:
-    """Tell whether a database says that it was told to break off a query. Runs no code of the error."""
+    """Tell whether an error of a run that was interrupted is what a database made of the interrupt.
+
+    Runs no code of the error. DuckDB has other errors than its own for that, depending on how far a query has come.
+    """
     kind = type(error)
-    if issubclass(kind, _class("duckdb", "InterruptException")):
+    if issubclass(kind, _class("duckdb", "Error")):
         return True
+    if kind is RuntimeError and "duckdb" in sys.modules:
+        # What DuckDB makes of the KeyboardInterrupt of a signal that it finds on the main thread.
+        return error.args == ("Query interrupted",)
     if issubclass(kind, _class("sqlite3", "OperationalError")):
         return vars(error).get("sqlite_errorcode") == _SQLITE_INTERRUPT
     return False

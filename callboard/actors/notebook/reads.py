@@ -24,6 +24,7 @@ from callboard.messages.commands import (
     SyncGraphCommand,
     UpdateCellConfigCommand,
     UpdateUIElementCommand,
+    UpdateUserConfigCommand,
 )
 from callboard.messages.conflation import UIBatch
 from callboard.messages.ids import CellId
@@ -41,6 +42,8 @@ class _Read:
     lacking: dict[str, str] = attrs.field(factory=dict)
     """Why a variable has no value."""
     waiting: dict[str, trio.Event] = attrs.field(factory=dict)
+    closed: bool = False
+    """Whether the message has ended."""
 
 
 @attrs.define(eq=False)
@@ -81,6 +84,7 @@ class NotebookReads:
         read = self._reads.pop(seq, None)
         if read is None:
             return
+        read.closed = True
         self._waiting.pop(seq, None)
         if not self._waiting:
             self._watch(False)
@@ -94,15 +98,19 @@ class NotebookReads:
         """Return the value of a variable for a message; waits if need be. A checkpoint.
 
         Raises:
-            Refused: the variable does not exist; the text says why, as far as that is known.
-            KeyError: the message was opened without this name, or has ended: the caller's fault.
+            Refused: the variable does not exist; the text says why, as far as that is known. Or the message has ended.
+            KeyError: the message was opened without this name: the caller's fault.
         """
-        read = self._reads[seq]
-        event = read.waiting.get(name)
+        read = self._reads.get(seq)
+        event = None if read is None else read.waiting.get(name)
         if event is None:
             await trio.lowlevel.checkpoint()
         else:
             await event.wait()
+        if read is None or read.closed:
+            # Whoever still asks is about to be cancelled: the message was expired or given up on.
+            await trio.lowlevel.checkpoint()
+            raise Refused("the request has ended")
         if name in read.lacking:
             raise Refused(read.lacking[name])
         return read.values[name]
@@ -136,10 +144,11 @@ class NotebookReads:
         read.waiting.pop(name).set()
 
     def _why_lacking(self, name: str) -> str:
-        state = self.book.state
+        run, state = self.turns.current, self.book.state
+        results = {} if run is None else run.ahead.results
         text = f"there is no variable {name!r} in the notebook"
         for cell_id in state.graph.definers(name):
-            result = state.results.get(cell_id)
+            result = results.get(cell_id) or state.results.get(cell_id)
             if cell_id in state.errors:
                 return f"{text}: cell {cell_id!r}, which defines it, conflicts with other cells"
             if result is RunResult.EXCEPTION:
@@ -153,10 +162,22 @@ class NotebookReads:
         return text
 
     def _foresee(self, tickets: tuple[int, ...]) -> Foresight:
-        # Read before the state: cells are there before they are owed.
-        owed = self.book.owed
-        state = self.book.state
+        book = self.book
         by_ticket = {e.ticket: e.message for e in self.messages() if e.ticket}
+        while True:
+            owed, state = book.owed, book.state
+            foresight = self._foresee_from(owed, state, tickets, by_ticket)
+            # The cell thread goes on meanwhile: what is ahead has to be that of this very state.
+            if book.owed is owed and book.state is state:
+                return foresight
+
+    def _foresee_from(
+        self,
+        owed: tuple[CellId, ...],
+        state: NotebookState,
+        tickets: tuple[int, ...],
+        by_ticket: dict[int, Any],
+    ) -> Foresight:
         changes = [Change(cells=owed)] if owed else []
         for ticket in tickets:
             message = by_ticket.get(ticket)
@@ -167,21 +188,25 @@ class NotebookReads:
                 changes.append(self._pending(message, state))
             else:
                 changes.append(_unblocked(state))
-        return Foresight(state, changes, autorun=self.book.settings.autorun)
+        # Which of both it will be is known when the settings have changed; more runs with autorun.
+        changing = (isinstance(by_ticket.get(each), UpdateUserConfigCommand) for each in tickets)
+        autorun = self.book.settings.autorun or any(changing)
+        return Foresight(state, changes, autorun=autorun)
 
     def _under_way(self, run: Run, message: Any, state: NotebookState) -> Change:
-        order, done = run.order, run.done
-        if run.rebuilding:
+        owed, ahead = run.owed, run.ahead
+        left = ahead.order[ahead.done :]
+        if ahead.unknown:
             return _EVERYTHING
-        if order is not None:
-            return Change(cells=order[done:])
+        if not ahead.more:
+            return Change(cells=left)
         change = _EVERYTHING if message is None else self._pending(message, state)
-        return attrs.evolve(change, cells=(*change.cells, *run.owed)) if run.owed else change
+        return attrs.evolve(change, cells=(*change.cells, *owed, *left))
 
     def _pending(self, message: Any, state: NotebookState) -> Change:
         if isinstance(message, UpdateUIElementCommand | ModelCommand | UIBatch):
             return Change(read_anew=self._names_of_elements(message))
-        return _change(message, state)
+        return change_by(message, state)
 
     def _names_of_elements(
         self, message: UpdateUIElementCommand | ModelCommand | UIBatch
@@ -203,61 +228,64 @@ class NotebookReads:
             self.turns.current.on_progress = on_progress
 
     def _progressed(self) -> None:
-        """A cell has ended. On the cell thread."""
+        """Less may be ahead. On the cell thread."""
         self.from_cell_thread(self.advance)
 
 
 @singledispatch
-def _change(message: object, state: NotebookState) -> Change:
+def change_by(message: object, state: NotebookState) -> Change:
     """Say what a pending command may do; those not named here change no variable."""
     return Change()
 
 
-@_change.register
+@change_by.register
 def _(message: CreateNotebookCommand, state: NotebookState) -> Change:
-    if not message.auto_run or state.graph.cells:
+    if state.graph.cells:
         return Change()
-    return Change(codes={each.cell_id: each.code for each in message.execution_requests})
+    codes = {each.cell_id: each.code for each in message.execution_requests}
+    return Change(codes=codes) if message.auto_run else Change(dormant=codes)
 
 
-@_change.register
+@change_by.register
 def _(message: ExecuteCellsCommand, state: NotebookState) -> Change:
     return Change(codes=dict(zip(message.cell_ids, message.codes, strict=True)))
 
 
-@_change.register
+@change_by.register
 def _(message: ExecuteStaleCellsCommand, state: NotebookState) -> Change:
-    return Change(codes=state.dormant, cells=state.stale)
+    return Change(all_stale=True)
 
 
-@_change.register
+@change_by.register
 def _(message: SyncGraphCommand, state: NotebookState) -> Change:
     run = {cell: message.cells[cell] for cell in message.run_ids if cell in message.cells}
     gone = [cell for cell in state.graph.cells if cell not in message.cells]
-    return Change(codes=run, cells=(*message.delete_ids, *gone))
+    return Change(codes=run, gone=(*message.delete_ids, *gone))
 
 
-@_change.register
+@change_by.register
 def _(message: DeleteCellCommand, state: NotebookState) -> Change:
-    return Change(cells=(message.cell_id,))
+    return Change(gone=(message.cell_id,))
 
 
-@_change.register
+@change_by.register
 def _(message: RenameNotebookCommand, state: NotebookState) -> Change:
     return Change(bound=("__file__",), read_anew=("__file__",))
 
 
-@_change.register
+@change_by.register
 def _(message: UpdateCellConfigCommand, state: NotebookState) -> Change:
-    return Change(cells=state.stale)
+    enables = any(patch.get("disabled") is False for patch in message.configs.values())
+    return Change(if_autorun=state.stale) if enables else Change()
 
 
 def _unblocked(state: NotebookState) -> Change:
-    """Say what the cells may do that an installation runs: those that failed or never ran, and import something."""
+    """Say what the cells may do that an installation runs: those that raised, or never ran and import something."""
     return Change(
-        cells=[
+        if_autorun=[
             CellId(cell_id)
             for cell_id, cell in state.graph.cells.items()
-            if cell.modules and state.results.get(cell_id) is not RunResult.SUCCESS
+            if (result := state.results.get(cell_id)) is RunResult.EXCEPTION
+            or (cell.modules and result is not RunResult.SUCCESS)
         ]
     )

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import attrs
 
-from callboard.actors.host import Run
+from callboard.actors.host import Ahead, Run
 from callboard.actors.notebook import plan
 from callboard.actors.notebook.analysis import CellAnalysis, shown_name
 from callboard.actors.notebook.book import Book
@@ -53,6 +53,7 @@ class _Round:
 
     run: Run
     order: tuple[CellId, ...]
+    ahead: Ahead = attrs.field(factory=Ahead)
     results: dict[CellId, RunResult] = attrs.field(factory=dict)
     bound: dict[CellId, Collection[str]] = attrs.field(factory=dict)
     cancelled: dict[CellId, Blame] = attrs.field(factory=dict)
@@ -76,11 +77,18 @@ class Runner:
     _run_ids: int = attrs.field(factory=lambda: uuid.uuid4().int >> 1, init=False)
     """The next id of a run, unlike those of any other kernel. To draw each at random passes the interpreter lock on."""
 
-    async def run(self, run: Run, roots: Iterable[CellId], *, owed: Sequence[CellId] = ()) -> None:
+    async def run(
+        self,
+        run: Run,
+        roots: Iterable[CellId],
+        *,
+        owed: Sequence[CellId] = (),
+        more: bool = False,
+    ) -> None:
         """Run ``roots`` and what follows from them; before that the cells of ``owed`` that this does not take in.
 
         A run that gives way leaves the cells it has not started in ``book.owed`` when a newer tick would run some of
-        them again.
+        them again. ``more`` says whether what the run is for comes only after that.
         """
         book = self.book
         if owed:
@@ -90,22 +98,24 @@ class Runner:
         else:
             started = plan.begin_run(book.state, roots, autorun=book.settings.autorun)
             order = started.order
+        # Before anything is changed: whoever looks for a variable of these cells has to wait for it.
+        round_ = _Round(run, order)
+        run.ahead = round_.ahead = Ahead(order, more, results=round_.results)
         book.state = started.state
+        run.progressed()
         if not order and not started.outside:
             return
         book.run_id = RunId(f"{self._run_ids:032x}")
         self._run_ids += 1
-        # Before anything is taken back: whoever looks for a variable of these cells has to wait for it.
-        run.done, run.order = 0, order
         try:
             self._announce(started)
             self.invalidate(started.invalidations, run)
-            round_ = _Round(run, order)
             await self._cells(round_)
             self._finish(round_)
         finally:
             book.run_id = None
-            run.current = run.order = None
+            run.current = None
+            run.ahead = Ahead(more=True)
             run.owed = ()
 
     async def _cells(self, round_: _Round) -> None:
@@ -122,9 +132,8 @@ class Runner:
                     run.left = len(self.book.owed)
                     return
             await self._cell(round_, cell_id)
-            run.done = position + 1
-            if run.on_progress is not None:
-                run.on_progress()
+            round_.ahead.done = position + 1
+            run.progressed()
 
     def _taken_over(self, newer: Sequence[str], rest: Sequence[CellId]) -> bool:
         """Tell whether the tick that waits would run a cell again that has not started."""

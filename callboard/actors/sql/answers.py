@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
+
+import attrs
 
 from callboard.actors.requests import Refused, Request
 from callboard.actors.sql.checks import Parsed, names_in, parse, tables_in, without_explain
@@ -17,13 +21,37 @@ from callboard.engines import (
     default_engine,
     engine_of,
     error_text,
+    is_engine_type,
 )
 from callboard.messages.commands import ValidateSQLCommand
 from callboard.messages.notifications import ValidateSQLResultNotification
 from callboard.messages.payloads import SQLCatalogCheckResult
-from callboard.sqlparse import ParserMissing, Placeholder, fill, is_blank, placeholders
+from callboard.sqlparse import (
+    ParserMissing,
+    Placeholder,
+    fill,
+    is_blank,
+    parser_library,
+    placeholders,
+)
 
 COMMANDS: Final = (ValidateSQLCommand,)
+
+
+@attrs.frozen
+class Prepare:
+    """A notebook has an engine now, so queries may have to be parsed soon. The kernel's own, no command."""
+
+    names: frozenset[str]
+
+
+INTERNAL: Final = (Prepare,)
+
+
+def calls_for_preparation(cls: type) -> bool:
+    """Say whether values of a class are a reason to `Prepare`; not once the parser is there."""
+    return "sqlglot" not in sys.modules and is_engine_type(cls)
+
 
 _PLAIN: Final = frozenset(
     {str, int, float, bool, type(None), decimal.Decimal}
@@ -42,15 +70,25 @@ _bases_of: Final = type.__dict__["__mro__"].__get__
 class SQLAnswers:
     """Answers ``validate-sql``. It has no state."""
 
-    def reads(self, command: ValidateSQLCommand) -> Iterable[str]:
+    def reads(self, command: ValidateSQLCommand | Prepare) -> Iterable[str]:
         """Name the engine, and what the query may name: DuckDB reads the notebook's variables."""
-        if command.only_parse or command.engine is None:
+        if isinstance(command, Prepare) or command.only_parse or command.engine is None:
             return ()
         names = names_in(command.query)
         return names if command.engine in DEFAULT_ENGINE_NAMES else (command.engine, *names)
 
-    async def answer(self, request: Request[ValidateSQLCommand]) -> ValidateSQLResultNotification:
+    async def answer(
+        self, request: Request[ValidateSQLCommand | Prepare]
+    ) -> ValidateSQLResultNotification | None:
         """Check a query; whatever goes wrong is in the reply."""
+        if isinstance(request.command, Prepare):
+            # Here, for the first query that a person types would wait for it.
+            with suppress(ParserMissing):
+                await request.call(parser_library)
+            return None
+        return await self._answer(request)
+
+    async def _answer(self, request: Request[Any]) -> ValidateSQLResultNotification:
         reply = partial(ValidateSQLResultNotification, request.command.request_id)
         try:
             if request.command.only_parse:

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from callboard.actors.sql import SQLAnswers
+from callboard.actors.sql.answers import Prepare, calls_for_preparation
 from callboard.engines.placement import Place
 from callboard.messages.commands import ValidateSQLCommand
 from callboard.messages.ids import RequestId, VariableName
@@ -32,7 +33,12 @@ def command(
 async def answer(
     sent: ValidateSQLCommand, variables: Mapping[str, object] | None = None
 ) -> ValidateSQLResultNotification:
-    reply = await SQLAnswers().answer(DirectRequest(sent, variables or {}))
+    return await carry_out(DirectRequest(sent, variables or {}))
+
+
+async def carry_out(request: DirectRequest[Any]) -> ValidateSQLResultNotification:
+    reply = await SQLAnswers().answer(request)
+    assert reply is not None
     assert reply.request_id == "r"
     return reply
 
@@ -81,7 +87,7 @@ async def test_only_parsing_touches_no_engine(dialect: str) -> None:
     request = DirectRequest(
         command("select {x} frm frm t", "con", only_parse=True, dialect=dialect)
     )
-    reply = await SQLAnswers().answer(request)
+    reply = await carry_out(request)
     assert request.places == [Place.ANY_THREAD]
     assert reply.error is None
     assert reply.validate_result is None
@@ -179,7 +185,7 @@ async def test_the_text_of_an_object_is_made_on_the_cell_thread(con: Any) -> Non
             return "a"
 
     request = DirectRequest(command("select {c} from t", "con"), {"con": con, "c": Column()})
-    reply = await SQLAnswers().answer(request)
+    reply = await carry_out(request)
     assert reply.validate_result is not None
     assert reply.validate_result.success
     assert Place.CELL_THREAD in request.places
@@ -275,7 +281,15 @@ async def test_what_the_request_raises_is_told() -> None:
         async def variable(self, name: str) -> object:
             raise ValueError("the variable's password=hunter22 is odd")
 
-    reply = await SQLAnswers().answer(Broken(command("select 1", "con")))
+    reply = await carry_out(Broken(command("select 1", "con")))
     assert reply.error is not None
     assert "odd" in reply.error
     assert "hunter22" not in reply.error
+
+
+async def test_the_parser_is_there_before_the_first_query_once_a_notebook_has_an_engine() -> None:
+    request = DirectRequest(Prepare(frozenset({"con"})))
+    assert await SQLAnswers().answer(request) is None
+    assert request.places == [Place.ANY_THREAD]
+    assert "sqlglot" in sys.modules
+    assert not calls_for_preparation(sqlite3.Connection)

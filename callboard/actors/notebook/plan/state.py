@@ -27,8 +27,8 @@ class RunResult(enum.StrEnum):
     DISABLED = "disabled"
 
 
-# Results after which a cell has yet to see the names that an import block brought.
-_UNSERVED = frozenset({None, RunResult.INTERRUPTED, RunResult.CANCELLED, RunResult.IN_ERROR})
+UNSERVED = frozenset({None, RunResult.INTERRUPTED, RunResult.CANCELLED, RunResult.IN_ERROR})
+"""Results after which a cell has yet to see the names that an import block brought."""
 
 
 @attrs.frozen(eq=False)
@@ -78,7 +78,7 @@ def dependants(
     defs = graph.cells[cell_id].defs
     found = graph.children_by(cell_id, defs.difference(present))
     for name in defs.intersection(present):
-        found.update(c for c in graph.referrers(name) if results.get(c) in _UNSERVED)
+        found.update(c for c in graph.referrers(name) if results.get(c) in UNSERVED)
     found.discard(cell_id)
     return found
 
