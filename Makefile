@@ -1,5 +1,6 @@
 # Needs Python 3.11 or newer with venv and pip; everything else goes into $(VENV).
 # A stamp in $(VENV) marks each finished step, so that nothing is downloaded twice.
+# Tests run in WORKERS processes, one a core unless given; WORKERS=0 is pytest's own process alone.
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -7,12 +8,14 @@ VENV ?= .venv
 ARGS ?=
 SEEDS ?= 10000
 MINUTES ?= 30
+WORKERS ?= logical
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 INTERPRETER := $(VENV)/.made-with-$(subst /,_,$(or $(PYTHON),none))
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
+PARALLEL := --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
 BENCHMARKS := actors scale overhead drag busy caching flood subscribers kernels soak
 
@@ -26,10 +29,10 @@ demo: $(RUNTIME)  ## install the pinned project and play the demonstration
 	@$(BIN)/callboard demo $(ARGS)
 
 test: check  ## everything CI runs: check, then every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 quick: $(DEV)  ## the tests that take milliseconds
-	@$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	@$(BIN)/python -m pytest -m 'not slow' $(PARALLEL) $(ARGS)
 
 soak: $(DEV)  ## simulate SEEDS=10000 kernels with faults, then bear everything at once for MINUTES=30
 	@$(BIN)/callboard simulate --seeds $(SEEDS) $(ARGS)

@@ -130,7 +130,7 @@ def test_an_engine_that_answers_nonsense_is_empty_and_asked_again_all_the_same(
         named("duckdb", "Other"),
         named(property(lambda self: "duckdb"), "DuckDBPyConnection"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_only_looks_like_an_engine_is_none(value: object) -> None:
     assert engine_of("x", value) is None

@@ -44,7 +44,7 @@ async def test_what_a_cell_binds_is_announced_and_can_be_looked_into() -> None:
                 found.update({engine.name: engine for engine in engines.connections})
             return found.keys() >= {"frame", "other", "db"}
 
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             await kernel.until(all_told)
         assert found["frame"].num_rows == 3
         assert found["other"].columns[0].sample_values == ["a", "b"]
@@ -97,5 +97,5 @@ async def test_the_built_in_database_is_announced_when_a_cell_changes_its_catalo
                 for table in schema.tables
             )
 
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             await kernel.until(told)

@@ -20,7 +20,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
         input="not for cells\n",
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=110,
         check=False,
     )
 

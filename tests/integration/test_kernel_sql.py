@@ -33,6 +33,14 @@ def fresh_duckdb() -> Iterator[None]:
     duckdb.set_default_connection(duckdb.connect())
 
 
+async def no_longer_than(notebook: Driver) -> float:
+    """Seconds that "at once" may take while the machine is as busy as now: a second if it is calm."""
+    began = time.monotonic()
+    for n in range(5):
+        await notebook.run(**{f"measured{n}": "1"})
+    return 1 + 10 * (time.monotonic() - began)
+
+
 def tables() -> list[str]:
     return [name for (name,) in duckdb.execute("select table_name from duckdb_tables()").fetchall()]
 
@@ -155,6 +163,7 @@ async def test_rows_are_shown_once(notebook: Driver) -> None:
 )
 async def test_an_interrupt_ends_a_query_at_once(notebook: Driver, code: str) -> None:
     await notebook.run(start=START)
+    soon = await no_longer_than(notebook)
     envelope = notebook.post(execute({"long": f"print('started')\n{code}", "below": "1"}))
     first = await notebook.until_printed("long", "started")
     assert first.cell("long").errors == []
@@ -164,7 +173,7 @@ async def test_an_interrupt_ends_a_query_at_once(notebook: Driver, code: str) ->
     began = time.monotonic()
     assert notebook.kernel.interrupt()
     await envelope.wait()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < soon
     heard = notebook.news()
     assert heard.cell("long").error.type == "interruption"
     assert heard.cell("below").error.type == "interruption"
@@ -175,13 +184,14 @@ async def test_an_interrupt_ends_a_query_at_once(notebook: Driver, code: str) ->
 
 async def test_an_interrupt_right_at_the_start_ends_a_query_too(notebook: Driver) -> None:
     await notebook.run(start=START)
+    soon = await no_longer_than(notebook)
     for _ in range(10):
         envelope = notebook.post(execute({"long": f"print('started')\ncb.sql('{SPIN}')"}))
         await notebook.until_printed("long", "started")
         began = time.monotonic()
         assert notebook.kernel.interrupt()
         await envelope.wait()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < soon
         assert notebook.news().cell("long").error.type == "interruption"
 
 
@@ -323,7 +333,8 @@ async def test_a_server_runs_queries_is_interrupted_and_says_what_is_wrong_where
     assert error.msg == "function lenth(integer) does not exist"
     assert str(error.hint).startswith("No function")
     await notebook.run(reset="con.rollback()")
-    long = f"print('started')\ncb.sql('select pg_sleep(60)', engine={engine})"
+    soon = await no_longer_than(notebook)
+    long = f"print('started')\ncb.sql('select pg_sleep(600)', engine={engine})"
     envelope = notebook.post(execute({"long": long}))
     await notebook.until_printed("long", "started")
     with trio.move_on_after(0.2):
@@ -331,6 +342,6 @@ async def test_a_server_runs_queries_is_interrupted_and_says_what_is_wrong_where
     began = time.monotonic()
     assert notebook.kernel.interrupt()
     await envelope.wait()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < soon
     assert notebook.news().cell("long").error.type == "interruption"
     await notebook.run(close="con.close()\nengine.dispose();")

@@ -95,7 +95,7 @@ async def session(*, drain: float = 5.0, **options: Any) -> AsyncIterator[Client
     """A session with a kernel; whoever leaves the block has ended it."""
     to_kernel, from_client = memory_stream_one_way_pair()
     to_client, from_kernel = memory_stream_one_way_pair()
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         async with open_kernel(drain=drain) as kernel, trio.open_nursery() as nursery:
             client = Client(kernel, to_kernel, from_kernel)
 
@@ -333,7 +333,7 @@ async def test_a_client_that_does_not_read_holds_up_neither_kernel_nor_end() -> 
     to_client, _ = memory_stream_one_way_pair()
     blocked = trio.Event()
     to_client.send_all_hook = blocked.wait
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         async with open_kernel() as kernel, trio.open_nursery() as nursery:
             reports: list[SessionReport] = []
 

@@ -34,7 +34,7 @@ def _traces_of_another_process(hash_seed: str, *seeds: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=50,
+        timeout=110,
     ).stdout
 
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -222,6 +224,28 @@ def test_a_snippet_binds_one_public_name_and_reads_what_is_configured(
         assert read <= named
 
 
+@contextmanager
+def imported_anew(package: str) -> Iterator[None]:
+    """Import a package anew in the block; other tests go on with the modules they know, all of one set."""
+
+    def loaded() -> dict[str, ModuleType]:
+        return {
+            name: module
+            for name, module in sys.modules.items()
+            if name == package or name.startswith(package + ".")
+        }
+
+    before = loaded()
+    for name in before:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        for name in loaded():
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
 @pytest.mark.slow
 def test_the_snippets_whose_libraries_are_here_make_what_they_say(
     monkeypatch: pytest.MonkeyPatch,
@@ -241,9 +265,10 @@ def test_the_snippets_whose_libraries_are_here_make_what_they_say(
     for source in found(environ):
         if source.id == "pyiceberg-my-lake":
             # Its configuration is read when it is imported.
-            for module in [name for name in sys.modules if name.startswith("pyiceberg")]:
-                monkeypatch.delitem(sys.modules, module)
-        exec(source.code, made)
+            with imported_anew("pyiceberg"):
+                exec(source.code, made)
+        else:
+            exec(source.code, made)
     assert made["postgres"].url.password == "p@ss/word"
     assert made["postgres"].url.database == "sales"
     assert made["s3"].protocol == ("s3", "s3a")

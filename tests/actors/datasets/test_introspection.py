@@ -173,7 +173,7 @@ class Busy(Abandoning):
 
     async def call(self, function: Any, place: Place = Place.ANY_THREAD, **options: Any) -> Any:
         if place is Place.CELL_THREAD:
-            await trio.sleep(0.5)
+            await trio.sleep(1.5)
             assert self.told, "what needs no cell thread is told while cells run"
         return await super().call(function, place, **options)
 
@@ -184,7 +184,7 @@ async def test_what_is_used_between_cells_is_waited_for_and_holds_nothing_else_u
     memory = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.pool.StaticPool)
     variables = {"memory": memory, "pandas": make("pandas"), "polars": make("polars")}
     request = Busy(Introspect(frozenset(variables)), variables)
-    await DatasetsAnswers(patience=0.1).answer(request)
+    await DatasetsAnswers(patience=1).answer(request)
     assert [len(found.databases) for found in engines(request).values()] == [1]
     assert tables(request).keys() == {"pandas", "polars"}
     memory.dispose()
@@ -197,13 +197,13 @@ async def test_a_lazy_frame_that_hangs_hides_no_other() -> None:
     over = threading.Event()
 
     def schema() -> Any:
-        over.wait(20)
+        over.wait(100)
         return {"x": polars.Int64}
 
     hung = io.register_io_source(lambda *_: iter([]), schema=schema)
     try:
-        with trio.fail_after(10):
-            request = await told(patience=0.3, hung=hung, fine=make("polars"))
+        with trio.fail_after(60):
+            request = await told(patience=2, hung=hung, fine=make("polars"))
     finally:
         over.set()
     assert tables(request).keys() == {"fine"}
@@ -216,7 +216,7 @@ async def test_an_engine_that_hangs_is_announced_empty_and_holds_nobody_up() -> 
     with socket.create_server(("127.0.0.1", 0)) as server, closing(duckdb.connect()) as fine:
         port = server.getsockname()[1]
         hung = sqlalchemy.create_engine(f"postgresql+psycopg://ada:secret@127.0.0.1:{port}/x")
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             request = await told(patience=2, hung=hung, fine=fine, frame=make("polars"))
     assert tables(request).keys() == {"frame"}
     found = engines(request)
@@ -235,8 +235,8 @@ async def test_a_variable_that_a_cell_is_to_bind_again_holds_the_others_up_for_a
             return await super().variable(name)
 
     request = Waiting(Introspect(frozenset({"slow", "frame"})), {"frame": make("polars")})
-    with trio.fail_after(20):
-        await DatasetsAnswers(wait=0.1).answer(request)
+    with trio.fail_after(60):
+        await DatasetsAnswers(wait=0.5).answer(request)
     assert tables(request).keys() == {"frame"}
 
 
@@ -287,10 +287,10 @@ def test_to_ask_again_whether_a_class_is_interesting_is_cheap() -> None:
     interesting(dict)
     best = float("inf")
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.thread_time()
         for _ in range(1000):
             interesting(dict)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     assert best / 1000 < 50e-6
 
 

@@ -20,7 +20,7 @@ def in_a_process(code: str) -> tuple[str, str]:
     """Run code that captures its own descriptors; return what came out after all."""
     script = PRELUDE + textwrap.dedent(code)
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=110, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr

@@ -478,7 +478,7 @@ def in_a_process(code: str) -> None:
     """
     script = textwrap.dedent(prelude) + textwrap.dedent(code) + "\nprint('ok')\n"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=110, check=False
     )
     assert (done.stdout, done.stderr) == ("ok\n", "")
 

@@ -299,7 +299,7 @@ async def test_a_process_left_by_a_program_that_succeeds_does_not_hold_the_resul
         import subprocess, sys
         print(subprocess.Popen([sys.executable, "-S", "-c", "import signal; signal.pause()"]).pid)
     """
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         result = await run_python(code, lines, runner)
     assert result.succeeded
     left = int(lines.all[0])

@@ -203,7 +203,7 @@ async def test_cancelling_ends_the_installer_and_what_it_builds_with(
     async with packages_system(TrioProcessRunner(), surroundings=surroundings) as system:
         envelope = system.send({"callboard-demo-endless": ""}, "pip")
         building = trio.Path(tmp_path / "building")
-        with trio.fail_after(40):
+        with trio.fail_after(60):
             while not await building.exists():  # noqa: ASYNC110 (another program makes it)
                 await trio.sleep(0.02)
         pids = [int(pid) for pid in (await building.read_text()).split()]
