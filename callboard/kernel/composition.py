@@ -318,7 +318,7 @@ def _assemble(
             return domain
         if domain.watch is not None:
             watches.append(domain.watch)
-        workers = Workers(domain.name, domain.threads, outside.threads)
+        workers = Workers(domain.name, domain.threads, outside.threads(domain.name))
         means = Means(reads, workers, host, broadcaster.publish)
         return domain.of(means, lambda: engine.book.settings.request_timeout)
 

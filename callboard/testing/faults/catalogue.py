@@ -41,7 +41,6 @@ class Point(StrEnum):
 _NAMED = "tests/testing/test_named_faults.py::test_every_promise_holds_under"
 _STREAMS = "tests/testing/test_stream_faults.py::"
 _FILES = "tests/testing/test_file_faults.py::"
-_THREADS = "tests/testing/test_thread_faults.py::"
 
 
 @attrs.frozen
@@ -284,21 +283,18 @@ _KINDS = (
         "a blocking call of a domain does not return",
         Point.THREAD,
         "its caller can leave; it takes one of the domain's threads and none of another's",
-        _THREADS + "test_a_hung_thread_costs_its_own_domain_one_thread",
     ),
     FaultKind(
         "exhausted-thread-pool",
         "the process can start no more threads",
         Point.THREAD,
         "the call fails at once, and nothing of it is left behind",
-        _THREADS + "test_a_thread_that_cannot_be_started_fails_its_call_and_no_other",
     ),
     FaultKind(
         "late-effect-of-abandoned-thread",
         "a call whose caller has gone comes to its effect and its end later",
         Point.THREAD,
         "what it returns reaches nobody, and nobody uses its object meanwhile",
-        _THREADS + "test_what_an_abandoned_thread_does_late_reaches_nobody",
     ),
     FaultKind(
         "disk-full",
