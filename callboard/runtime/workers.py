@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -13,13 +14,20 @@ from outcome import Error, Outcome, capture
 T = TypeVar("T")
 
 
+class NoThread(RuntimeError):
+    """No thread could be started for a call, which was not made."""
+
+
 class ThreadPool(Protocol):
     """Starts functions in threads and says how they ended; trio's own, or what a simulation has."""
 
     def start(
         self, function: Callable[[], T], deliver: Callable[[Outcome[T]], object], name: str
     ) -> None:
-        """Run a function in a thread; ``deliver`` is called with its end, on that thread."""
+        """Run a function in a thread; ``deliver`` is called with its end, on that thread.
+
+        Raises RuntimeError when no thread can be started.
+        """
 
 
 class TrioThreads:
@@ -86,7 +94,11 @@ class Workers:
         Calls with the same (identical) ``exclusive`` object run one after another, in the order of
         these calls. Cancelled before it was started, the function is never called; later, this
         returns at once, and ``interrupt`` is called in another thread to make the function end.
-        What that raises is ignored.
+        What that raises is ignored; so it is if no thread can be started for it, and the function
+        ends when it will.
+
+        Raises:
+            NoThread: no thread could be started; the function was not called.
         """
         call: _Call[T] = _Call()
         borrower = object()
@@ -119,8 +131,11 @@ class Workers:
 
         try:
             self.pool.start(function, deliver, f"callboard {self.name}")
+        except RuntimeError as error:
+            failure = NoThread(str(error))
+            failure.__cause__ = error
+            ended(Error(failure))
         except BaseException as error:
-            # Such as no more threads: the call ends with that.
             ended(Error(error))
         try:
             await call.ended.wait()
@@ -129,7 +144,10 @@ class Workers:
                 call.abandoned = True
                 self.abandoned += 1
                 if interrupt is not None:
-                    self.pool.start(partial(capture, interrupt), _ignore, f"{self.name} interrupt")
+                    with suppress(RuntimeError):
+                        self.pool.start(
+                            partial(capture, interrupt), _ignore, f"{self.name} interrupt"
+                        )
             raise
         assert call.end is not None
         return call.end.unwrap()

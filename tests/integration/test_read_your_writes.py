@@ -158,6 +158,18 @@ async def test_why_a_variable_is_lacking_is_said(autojump_clock: trio.testing.Mo
             assert settlement.reply.error == settlement.reason  # type: ignore[attr-defined]
 
 
+async def test_why_it_is_lacking_is_said_as_of_the_run_that_goes_on(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_reader() as kernel:
+        codes = {"a": "a = 1", "below": "if a > 9: below = 1", "slow": f"a\n{SLOW}"}
+        await kernel.ask(create(codes))
+        kernel.post(run(a="a = 1 / 0", other=SLOW))
+        settlement = await kernel.post(read("below")).wait()
+        assert str(settlement.reason).endswith("which defines it, did not run (cancelled)")
+        assert settlement.queued + settlement.ran < 1
+
+
 async def test_a_cancelled_run_is_waited_for_no_longer(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

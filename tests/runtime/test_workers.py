@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from callboard.runtime import TrioThreads, Workers
+from callboard.runtime import NoThread, TrioThreads, Workers
 
 
 @attrs.define(eq=False)
@@ -144,10 +144,29 @@ async def test_when_no_thread_can_be_started_the_call_raises_that() -> None:
             raise RuntimeError("can't start new thread")
 
     workers = Workers("test", pool=Exhausted())
-    with pytest.raises(RuntimeError, match="new thread"):
+    with pytest.raises(NoThread, match="new thread"):
         await workers.call(lambda: 1, exclusive=workers)
     assert workers.busy == 0
     assert not workers._locks
+
+
+async def test_a_caller_that_leaves_is_cancelled_though_no_thread_can_interrupt_its_call() -> None:
+    gate = Gate()
+
+    class One(TrioThreads):
+        def start(self, function: Any, deliver: Any, name: str) -> None:
+            if name.endswith("interrupt"):
+                raise RuntimeError("can't start new thread")
+            super().start(function, deliver, name)
+
+    workers = Workers("test", pool=One())
+    with trio.move_on_after(0.01) as scope:
+        await workers.call(gate, interrupt=gate.open.set)
+    assert scope.cancelled_caught
+    assert workers.abandoned == 1
+    gate.open.set()
+    await settled(workers)
+    assert workers.late == 1
 
 
 async def test_an_end_after_the_trio_run_is_over_disturbs_nobody() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -13,7 +13,7 @@ from callboard.actors.notebook.bindings import Bindings
 from callboard.actors.notebook.console import Console
 from callboard.actors.notebook.namespace import Namespace
 from callboard.actors.notebook.outputs import Outputs
-from callboard.actors.notebook.plan import Invalidation, NotebookState
+from callboard.actors.notebook.plan import Invalidation, NotebookState, RunResult
 from callboard.actors.notebook.queries import RunningQueries
 from callboard.actors.notebook.scope import Scope
 from callboard.actors.notebook.settings import Settings
@@ -52,6 +52,8 @@ class Book:
     """Cells that a run left to a newer tick, in order; prepared and not run."""
     errors: dict[CellId, BaseException] = attrs.field(factory=dict)
     """What each cell raised in its last run."""
+    results: Mapping[CellId, RunResult] = attrs.field(factory=dict)
+    """How the cells ended that the run under way has passed; it goes into the state when the run is over."""
     request: HTTPRequest | None = None
     """The request that the command in hand carries."""
     initial_values: dict[UIElementId, object] = attrs.field(factory=dict)

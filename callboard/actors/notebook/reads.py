@@ -136,10 +136,12 @@ class NotebookReads:
         read.waiting.pop(name).set()
 
     def _why_lacking(self, name: str) -> str:
+        # Read before the state, into which it goes.
+        passed = self.book.results
         state = self.book.state
         text = f"there is no variable {name!r} in the notebook"
         for cell_id in state.graph.definers(name):
-            result = state.results.get(cell_id)
+            result = passed.get(cell_id) or state.results.get(cell_id)
             if cell_id in state.errors:
                 return f"{text}: cell {cell_id!r}, which defines it, conflicts with other cells"
             if result is RunResult.EXCEPTION:

@@ -101,10 +101,12 @@ class Runner:
             self._announce(started)
             self.invalidate(started.invalidations, run)
             round_ = _Round(run, order)
+            book.results = round_.results
             await self._cells(round_)
             self._finish(round_)
         finally:
             book.run_id = None
+            book.results = {}
             run.current = run.order = None
             run.owed = ()
 
