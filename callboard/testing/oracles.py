@@ -23,7 +23,6 @@ from callboard.messages.notifications import (
     CommandSettledNotification,
     CompletedRunNotification,
     FunctionCallResultNotification,
-    Notification,
 )
 from callboard.messages.payloads import InterruptionError
 from callboard.messages.replies import command_id, finishes
@@ -228,7 +227,7 @@ READING = ("storage", "datasets", "sql")
 """Domains that answer from the variables of the notebook."""
 
 
-def read_your_writes(answered: Iterable[tuple[Posted, Notification | None]]) -> Iterator[str]:
+def read_your_writes(answered: Iterable[tuple[Posted, object]]) -> Iterator[str]:
     """Each request is replied as a strictly serial kernel replies, so it sees the runs before it and none after it.
 
     Given the commands with what such a kernel replied to each. Those that were cancelled, expired or hit by a fault are

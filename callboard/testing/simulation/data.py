@@ -6,6 +6,7 @@ it is.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from datetime import UTC, datetime
 from typing import Any
@@ -24,12 +25,11 @@ def has_storages() -> bool:
 
 def storage_of(number: int) -> Any:
     """Make a filesystem of fsspec in memory, not shared with any other, with one file that is called by the number."""
-    from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
-
-    storage = MemoryFileSystem(skip_instance_cache=True)
+    memory: Any = importlib.import_module("fsspec.implementations.memory")
+    storage = memory.MemoryFileSystem(skip_instance_cache=True)
     # The class has one store for all.
     storage.store, storage.pseudo_dirs = {}, [""]
-    file = MemoryFile(storage, f"/{number}", str(number).encode())
+    file = memory.MemoryFile(storage, f"/{number}", str(number).encode())
     file.created = file.modified = _LONG_AGO
     storage.store[file.path] = file
     return storage

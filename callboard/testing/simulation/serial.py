@@ -9,7 +9,6 @@ import attrs
 
 from callboard.kernel import Kernel, Outside, open_kernel
 from callboard.messages.commands import Command
-from callboard.messages.notifications import Notification
 from callboard.testing.faults import FaultPlan, Faults, SimulatedThreads
 from callboard.testing.simulation.cells import SimulatedSurroundings
 from callboard.testing.simulation.installer import SimulatedInstaller
@@ -68,7 +67,7 @@ class SerialRun:
     """What the same commands come to one after another."""
 
     values: NotebookValues
-    replies: tuple[Notification | None, ...]
+    replies: tuple[object, ...]
     """What each command was replied, in their order; None where that was nothing."""
 
 
