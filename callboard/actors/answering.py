@@ -15,7 +15,7 @@ from callboard.actors.requests import Answers, Reads, Refused
 from callboard.engines.placement import Place
 from callboard.messages.notifications import Notification
 from callboard.messages.replies import error_reply
-from callboard.runtime import ActorContext, Envelope, Outcome, Workers
+from callboard.runtime import ActorContext, Envelope, NoThread, Outcome, Workers
 from callboard.runtime.errors import describe
 
 C = TypeVar("C")
@@ -106,7 +106,13 @@ class Asked(Generic[C]):
     ) -> T:
         """Call blocking code off the control thread."""
         if place is Place.ANY_THREAD:
-            return await self.means.workers.call(function, exclusive=exclusive, interrupt=interrupt)
+            try:
+                return await self.means.workers.call(
+                    function, exclusive=exclusive, interrupt=interrupt
+                )
+            except NoThread as error:
+                # No fault of the domain: it goes on with what it has.
+                raise Refused(f"no thread could be started for it: {error}") from error
         try:
             return await self.means.host.between_cells(
                 function, limit=CELL_THREAD_SECONDS, interrupt=interrupt

@@ -57,6 +57,9 @@ class Request(Protocol, Generic[C_co]):
         ``place`` says on which thread. Two calls with the same (identical) ``exclusive`` object never overlap within
         the kernel's domains. On cancellation or at the deadline ``interrupt`` is called (from any thread, at once),
         the call is left to itself, and what it returns is dropped: its late effects have to be harmless.
+
+        Raises:
+            Refused: no thread can be started, or the thread of the notebook's code was taken for too long.
         """
 
     def notify(self, notification: Notification) -> None:

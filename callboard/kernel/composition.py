@@ -296,8 +296,10 @@ def _assemble(
             return domain
         if domain.watch is not None:
             watches.append(domain.watch)
-        workers = Workers(domain.name, domain.threads, outside.threads, let_go)
-        outbox = Outbox(f"{domain.name} encoding", broadcaster.publish, outside.threads)
+        workers = Workers(domain.name, domain.threads, outside.threads(domain.name), let_go)
+        outbox = Outbox(
+            f"{domain.name} encoding", broadcaster.publish, outside.threads(domain.name)
+        )
         outboxes.append(outbox)
         means = Means(reads, workers, host, outbox, encoded)
         return domain.of(means, lambda: engine.book.settings.request_timeout)

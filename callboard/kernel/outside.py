@@ -19,6 +19,10 @@ def _as_it_is(domain: Domain) -> Domain:
     return domain
 
 
+def _real_threads(domain: str) -> ThreadPool:
+    return TrioThreads()
+
+
 @attrs.frozen
 class Outside:
     """What a kernel meets that is not the same twice, apart from the surroundings of its user code.
@@ -28,8 +32,8 @@ class Outside:
 
     processes: ProcessRunner = attrs.field(factory=TrioProcessRunner)
     """What installers run in."""
-    threads: ThreadPool = attrs.field(factory=TrioThreads)
-    """What blocking calls of domains run in."""
+    threads: Callable[[str], ThreadPool] = _real_threads
+    """Makes what blocking calls of a domain run in, by its name."""
     rng: random.Random = attrs.field(factory=random.Random)
     """Draws the jitter of restarts."""
     wall_clock: Callable[[], float] = time.time

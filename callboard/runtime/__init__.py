@@ -43,7 +43,7 @@ from callboard.runtime.policy import (
 )
 from callboard.runtime.router import Route, Router
 from callboard.runtime.supervisor import Supervisor
-from callboard.runtime.workers import ThreadPool, TrioThreads, Workers
+from callboard.runtime.workers import NoThread, ThreadPool, TrioThreads, Workers
 
 __all__ = [
     "Account",
@@ -76,6 +76,7 @@ __all__ = [
     "Lane",
     "Ledger",
     "Mailbox",
+    "NoThread",
     "Outcome",
     "Overflow",
     "Ref",

@@ -16,13 +16,20 @@ from callboard.runtime.errors import CallExited
 T = TypeVar("T")
 
 
+class NoThread(RuntimeError):
+    """No thread could be started for a call, which was not made."""
+
+
 class ThreadPool(Protocol):
     """Starts functions in threads and says how they ended; trio's own, or what a simulation has."""
 
     def start(
         self, function: Callable[[], T], deliver: Callable[[Outcome[T]], object], name: str
     ) -> None:
-        """Run a function in a thread; ``deliver`` is called with its end, on that thread."""
+        """Run a function in a thread; ``deliver`` is called with its end, on that thread.
+
+        Raises RuntimeError when no thread can be started.
+        """
 
 
 class TrioThreads:
@@ -107,7 +114,11 @@ class Workers:
         Calls with the same (identical) ``exclusive`` object run one after another, in the order of
         these calls. Cancelled before it was started, the function is never called; later, this
         returns at once, and ``interrupt`` is called in another thread to make the function end.
-        What that raises is ignored.
+        What that raises is ignored; so it is if no thread can be started for it, and the function
+        ends when it will.
+
+        Raises:
+            NoThread: no thread could be started; the function was not called.
         """
         call = _Call(function, exclusive)
         borrower = object()
@@ -141,8 +152,12 @@ class Workers:
 
         try:
             self.pool.start(call.make, deliver, f"callboard {self.name}")
+        except RuntimeError as error:
+            failure = NoThread(str(error))
+            failure.__cause__ = error
+            call.end = Error(failure)
+            ended()
         except BaseException as error:
-            # Such as no more threads: the call ends with that.
             call.end = Error(error)
             ended()
         try:

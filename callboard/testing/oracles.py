@@ -6,8 +6,9 @@ Each takes a `Record` and yields one sentence for every violation.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
+from callboard.actors.requests import Refused
 from callboard.messages.commands import (
     COMMANDS,
     InvokeFunctionCommand,
@@ -220,6 +221,27 @@ def isolated(record: Record, aimed_at: Collection[str]) -> Iterator[str]:
     for change in record.changes:
         if change.actor not in aimed_at and change.error is not None:
             yield f"{change.actor} crashed, though no fault was aimed at it: {change.error!r}"
+
+
+READING = ("storage", "datasets", "sql")
+"""Domains that answer from the variables of the notebook."""
+
+
+def read_your_writes(answered: Iterable[tuple[Posted, object]]) -> Iterator[str]:
+    """Each request is replied as a strictly serial kernel replies, so it sees the runs before it and none after it.
+
+    Given the commands with what such a kernel replied to each. Those that were cancelled, expired or hit by a fault are
+    left out: they have no reply that could be right.
+    """
+    for posted, expected in answered:
+        settlement = posted.envelope.settlement
+        if settlement is None or settlement.target not in READING:
+            continue
+        refused = isinstance(settlement.error, Refused)
+        if settlement.outcome is not Outcome.COMPLETED and not refused:
+            continue
+        if settlement.reply != expected:
+            yield f"{_what(posted)} was replied {settlement.reply}, serially {expected}"
 
 
 def without_secret(record: Record, secret: str) -> Iterator[str]:

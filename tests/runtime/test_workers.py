@@ -13,7 +13,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from callboard.runtime import CallExited, TrioThreads, Workers
+from callboard.runtime import CallExited, NoThread, TrioThreads, Workers
 
 
 @attrs.define(eq=False)
@@ -146,7 +146,7 @@ async def test_when_no_thread_can_be_started_the_call_raises_that() -> None:
             raise RuntimeError("can't start new thread")
 
     workers = Workers("test", pool=Exhausted())
-    with pytest.raises(RuntimeError, match="new thread"):
+    with pytest.raises(NoThread, match="new thread"):
         await workers.call(lambda: 1, exclusive=workers)
     assert workers.busy == 0
     assert not workers._locks

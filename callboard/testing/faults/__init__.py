@@ -2,6 +2,7 @@
 
 from callboard.testing.faults.callables import disturbed
 from callboard.testing.faults.catalogue import FAULTS, FaultKind, Point, as_table
+from callboard.testing.faults.files import DisturbedFiles
 from callboard.testing.faults.injection import Faults, InjectedFault, pass_time
 from callboard.testing.faults.plan import Fault, FaultPlan
 from callboard.testing.faults.streams import DisturbedStream
@@ -9,6 +10,7 @@ from callboard.testing.faults.threads import SimulatedThreads
 
 __all__ = [
     "FAULTS",
+    "DisturbedFiles",
     "DisturbedStream",
     "Fault",
     "FaultKind",

@@ -34,11 +34,13 @@ class Point(StrEnum):
     """In the callables that a broadcaster is given."""
     THREAD = "thread"
     """In the threads that a domain calls what blocks in."""
+    FILES = "files"
+    """In what a store asks of the file system."""
 
 
 _NAMED = "tests/testing/test_named_faults.py::test_every_promise_holds_under"
 _STREAMS = "tests/testing/test_stream_faults.py::"
-_THREADS = "tests/testing/test_thread_faults.py::"
+_FILES = "tests/testing/test_file_faults.py::"
 
 
 @attrs.frozen
@@ -281,21 +283,39 @@ _KINDS = (
         "a blocking call of a domain does not return",
         Point.THREAD,
         "its caller can leave; it takes one of the domain's threads and none of another's",
-        _THREADS + "test_a_hung_thread_costs_its_own_domain_one_thread",
     ),
     FaultKind(
         "exhausted-thread-pool",
         "the process can start no more threads",
         Point.THREAD,
         "the call fails at once, and nothing of it is left behind",
-        _THREADS + "test_a_thread_that_cannot_be_started_fails_its_call_and_no_other",
     ),
     FaultKind(
         "late-effect-of-abandoned-thread",
         "a call whose caller has gone comes to its effect and its end later",
         Point.THREAD,
         "what it returns reaches nobody, and nobody uses its object meanwhile",
-        _THREADS + "test_what_an_abandoned_thread_does_late_reaches_nobody",
+    ),
+    FaultKind(
+        "disk-full",
+        "the disk is full (ENOSPC), in the middle of a write",
+        Point.FILES,
+        "the entry in hand is not kept and says so; no other entry is lost, and nothing half is left",
+        _FILES + "test_a_disk_that_fails_costs_the_entry_in_hand_and_no_other",
+    ),
+    FaultKind(
+        "disk-error",
+        "the disk fails (EIO), in any operation",
+        Point.FILES,
+        "what cannot be written is not kept and says so, what cannot be read is computed again",
+        _FILES + "test_a_disk_that_fails_costs_the_entry_in_hand_and_no_other",
+    ),
+    FaultKind(
+        "partial-write",
+        "half of what was written is there, and nobody was told",
+        Point.FILES,
+        "it counts as missing",
+        _FILES + "test_a_write_that_came_half_way_unnoticed_counts_as_missing",
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 import attrs
@@ -121,11 +121,13 @@ class _Suffering:
     inner: Behaviour[Any]
     domain: str
     faults: Faults
+    _ordeal: _Ordeal | None = attrs.field(default=None, init=False)
+    """What the message in hand has yet to go through, in a task of its own if it is handed over."""
 
     async def on_start(self, context: ActorContext[Any]) -> None:
         for fault in self.faults.armed(Point.START, self.domain):
             self._raise(fault)
-        await self.inner.on_start(context)
+        await self.inner.on_start(_HandsOver.of(context, self))
 
     async def handle(self, envelope: Envelope[Any]) -> None:
         cancelled: Fault | None = None
@@ -154,12 +156,16 @@ class _Suffering:
                 cancelled = fault
         for fault in faults.triggered(self.domain):
             self._raise(fault)
-        if cancelled is None:
-            await self.inner.handle(envelope)
-        else:
-            await self._cancelled_at(cancelled, envelope)
-        if late is not None:
-            self._raise(late)
+        ordeal = self._ordeal = self._planned(envelope, cancelled, late)
+        await ordeal.through(self.inner.handle(envelope))
+        if self._ordeal is not None:
+            self._ordeal = None
+            ordeal.end()
+
+    def take_ordeal(self) -> _Ordeal | None:
+        """Take what the message in hand has yet to go through, as it is handed over."""
+        ordeal, self._ordeal = self._ordeal, None
+        return ordeal
 
     async def on_stop(self) -> None:
         for fault in self.faults.plan.at(Point.STOP):
@@ -176,26 +182,89 @@ class _Suffering:
         self.faults.fire(fault)
         raise InjectedFault(fault.name)
 
-    async def _cancelled_at(self, fault: Fault, envelope: Envelope[Any]) -> None:
+    def _planned(
+        self, envelope: Envelope[Any], cancelled: Fault | None, late: Fault | None
+    ) -> _Ordeal:
         def strike() -> None:
-            self.faults.fire(fault)
-            envelope.cancel(f"fault: {fault.name}")
+            assert cancelled is not None
+            self.faults.fire(cancelled)
+            envelope.cancel(f"fault: {cancelled.name}")
 
-        await _Counted(self.inner.handle(envelope), fault.checkpoint, strike)
+        def end() -> None:
+            if late is not None:
+                self._raise(late)
+
+        return _Ordeal(0 if cancelled is None else cancelled.checkpoint, strike, end)
+
+
+@attrs.define(eq=False)
+class _Ordeal:
+    """What one message goes through, in its handler and in the task that it is handed over to."""
+
+    checkpoint: int
+    """Which one is still to be passed until ``strike`` is called; 0 or less for none."""
+    strike: Callable[[], object]
+    end: Callable[[], object]
+    """To be called when the work is done."""
+
+    def pass_checkpoint(self) -> None:
+        """Count a checkpoint."""
+        self.checkpoint -= 1
+        if self.checkpoint == 0:
+            self.strike()
+
+    async def through(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do some work, and count its checkpoints."""
+        await _Counted(work, self.pass_checkpoint)
+
+
+class _HandsOver(ActorContext[Any]):
+    """A context that has faults go with the messages that are handed over."""
+
+    suffering: _Suffering
+
+    @classmethod
+    def of(cls, context: ActorContext[Any], suffering: _Suffering) -> _HandsOver:
+        made = cls(
+            name=context.name,
+            mailbox=context.mailbox,
+            ref=context.ref,
+            nursery=context.nursery,
+            incarnation=context.incarnation,
+            loop=context._loop,
+        )
+        made.suffering = suffering
+        return made
+
+    def hand_over(
+        self, envelope: Envelope[Any], work: Callable[[Envelope[Any]], Awaitable[object]]
+    ) -> None:
+        ordeal = self.suffering.take_ordeal()
+
+        async def bear(envelope: Envelope[Any]) -> None:
+            if ordeal is None:
+                await work(envelope)
+                return
+
+            async def do() -> None:
+                await work(envelope)
+
+            await ordeal.through(do())
+            ordeal.end()
+
+        super().hand_over(envelope, bear)
 
 
 @attrs.define(eq=False)
 class _Counted:
-    """Awaits a coroutine and calls ``strike`` at its n-th checkpoint."""
+    """Awaits a coroutine and calls ``on_checkpoint`` at each of its checkpoints."""
 
     coroutine: Coroutine[Any, Any, None]
-    checkpoint: int
-    strike: Callable[[], object]
+    on_checkpoint: Callable[[], object]
 
     def __await__(self) -> Generator[Any, Any, None]:
         value: Any = None
         error: BaseException | None = None
-        passed = 0
         while True:
             try:
                 if error is None:
@@ -205,9 +274,7 @@ class _Counted:
             except StopIteration:
                 return
             value = error = None
-            passed += 1
-            if passed == self.checkpoint:
-                self.strike()
+            self.on_checkpoint()
             try:
                 value = yield trap
             except BaseException as raised:

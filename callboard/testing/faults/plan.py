@@ -95,21 +95,28 @@ class FaultPlan:
         return "; ".join(map(str, self.faults)) or "none"
 
 
-_DOMAINS = ("notebook", "ui", "ui", "functions", "packages")
+_WITH_THREADS = ("storage", "datasets", "sql", "secrets", "cache")
+_DOMAINS = ("notebook", "notebook", "ui", "ui", "ui", "functions", "packages", *_WITH_THREADS)
 _BEHAVIOUR = (Point.HANDLER, Point.START, Point.STOP)
 
 
 def _placed(name: str, domain: str, rng: Random, *, first: bool = False) -> Fault:
     kind = FAULTS.get(name)
     aimed = kind is not None and kind.point in _BEHAVIOUR
-    if aimed and not domain:
-        domain = "ui" if first else rng.choice(_DOMAINS)
+    in_threads = kind is not None and kind.point is Point.THREAD
+    if not domain and (aimed or in_threads):
+        domains = _WITH_THREADS if in_threads else _DOMAINS
+        usual = "storage" if in_threads else "ui"
+        domain = usual if first else rng.choice(domains)
     few = kind is not None and kind.point is Point.INSTALLER
     nth = 1 if first else rng.randint(1, 3 if few else 12)
     if name == "crash-loop":
         times = 8
     elif name == "start-crash":
         times = 2 if first else rng.randint(1, 7)
+    elif in_threads:
+        # As many as a domain has threads is where it matters.
+        times = 1 if first else rng.choice((1, 1, 3, 9))
     else:
         times = 1
     checkpoint = 1 if first else rng.choice((1, 1, 1, 2, 2, 3, 4))
@@ -117,4 +124,4 @@ def _placed(name: str, domain: str, rng: Random, *, first: bool = False) -> Faul
     if domain == "ui" and not first and rng.random() < 0.5:
         # In the drag that ends a phase: what a tick there fails to do, no later one does.
         nth, after = rng.randint(1, 3), TAIL
-    return Fault(name, domain if aimed else "", nth, times, checkpoint, after)
+    return Fault(name, domain if aimed or in_threads else "", nth, times, checkpoint, after)

@@ -15,6 +15,10 @@ from callboard.testing.faults.injection import Faults
 T = TypeVar("T")
 
 
+def _a_while() -> float:
+    return 0.01
+
+
 @attrs.define(eq=False)
 class SimulatedThreads:
     """A ``ThreadPool`` whose threads are tasks: each works for some virtual seconds, then does all at once.
@@ -23,15 +27,15 @@ class SimulatedThreads:
     ``domain`` is the one that faults have to be aimed at.
     """
 
-    nursery: trio.Nursery
     faults: Faults
     domain: str
-    seconds: float = 0.01
-    """How long a thread works."""
+    seconds: Callable[[], float] = _a_while
+    """Says how long the next thread works."""
     working: int = attrs.field(default=0, init=False)
     """How many threads work or hang."""
     most: int = attrs.field(default=0, init=False)
     """How many did at most."""
+    _idle: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def start(
         self, function: Callable[[], T], deliver: Callable[[Outcome[T]], object], name: str
@@ -43,14 +47,26 @@ class SimulatedThreads:
             if fault.name == "exhausted-thread-pool":
                 raise RuntimeError("can't start new thread")
             waits = True
+        seconds = self.seconds()
         self.working += 1
         self.most = max(self.most, self.working)
 
         async def work() -> None:
-            await trio.sleep(self.seconds)
-            if waits:
-                await self.faults.over.wait()
-            self.working -= 1
+            try:
+                await trio.sleep(seconds)
+                if waits:
+                    await self.faults.over.wait()
+            finally:
+                self.working -= 1
+                if not self.working:
+                    self._idle.set()
+                    self._idle = trio.Event()
             deliver(capture(function))
 
-        self.nursery.start_soon(work, name=name)
+        # Nobody waits for it: like a thread, it is there until it has ended, whatever became of its caller.
+        trio.lowlevel.spawn_system_task(work, name=name)
+
+    async def wait_idle(self) -> None:
+        """Wait until no thread works any more. A checkpoint if one does."""
+        while self.working:
+            await self._idle.wait()

@@ -11,7 +11,7 @@ from callboard.testing.simulation.scheduler import (
     seeded_scheduling,
     virtual_clock,
 )
-from callboard.testing.simulation.serial import NotebookValues, run_serially
+from callboard.testing.simulation.serial import NotebookValues, SerialRun, run_serially
 from callboard.testing.simulation.shrink import shrink
 from callboard.testing.simulation.world import World, open_world
 
@@ -22,6 +22,7 @@ __all__ = [
     "Scenario",
     "Schedule",
     "SeedFailed",
+    "SerialRun",
     "SimulatedInstaller",
     "SimulatedSurroundings",
     "World",

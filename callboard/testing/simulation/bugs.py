@@ -14,6 +14,8 @@ import trio
 
 import callboard.kernel.composition
 from callboard.actors.notebook.host import EngineHost
+from callboard.actors.notebook.plan import Foresight
+from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.ui import UIBehaviour
 from callboard.messages.commands import ModelCommand
 from callboard.messages.conflation import UIBatch
@@ -239,6 +241,15 @@ def _stop_forgets_the_queue() -> AbstractContextManager[None]:
     return _replaced(Supervisor, "_settle_queue", make)
 
 
+def _reads_too_early() -> AbstractContextManager[None]:
+    return _replaced(Foresight, "may_rebind", lambda may: lambda self, name: False)
+
+
+def _reads_too_late() -> AbstractContextManager[None]:
+    """A run leaves cells that a request waits for to a tick that comes after it."""
+    return _replaced(NotebookReads, "waits_before", lambda waits: lambda self, seq: False)
+
+
 def _hasty_stop() -> AbstractContextManager[None]:
     def make(quiescence: Any) -> Any:
         async def skip(self: Supervisor[Any]) -> None:
@@ -263,6 +274,13 @@ _BUGS = (
     Bug("reordered custom message", "ticks merge across it", _reordered_custom, 30),
     Bug("tick moved", "ticks merge across commands that observe them", _moved_across_barrier, 30),
     Bug("dropped last tick", "of merged values the first one stays", _dropped_last_tick, 30),
+    Bug("reads too early", "a request does not wait for the cells before it", _reads_too_early, 30),
+    Bug(
+        "reads too late",
+        "cells that a request waits for are left to a tick after it",
+        _reads_too_late,
+        90,
+    ),
     Bug("leaked task", "an actor leaves a task behind", _leaked_task, 1),
     Bug(
         "restart loses the mailbox", "what is queued at a crash is gone", _restart_loses_mailbox, 30

@@ -16,6 +16,7 @@ from callboard.messages.commands import (
     DeleteCellCommand,
     ExecuteCellsCommand,
     StopKernelCommand,
+    SyncGraphCommand,
     UpdateCellConfigCommand,
     UpdateUserConfigCommand,
 )
@@ -24,8 +25,8 @@ from callboard.messages.notifications import AlertNotification
 from callboard.messages.payloads import CellConfigPatch
 from callboard.runtime import Lagged, Outcome
 from callboard.testing import oracles
-from callboard.testing.faults import FaultPlan
-from callboard.testing.record import Reading, Record
+from callboard.testing.faults import FaultPlan, Point
+from callboard.testing.record import Posted, Reading, Record
 from callboard.testing.simulation.process import leaked, resources, undisturbed
 from callboard.testing.simulation.scheduler import Schedule, run_seeded
 from callboard.testing.simulation.serial import NotebookValues, run_serially
@@ -303,26 +304,44 @@ class _Run:
         """Ask every oracle; here, since a serial run is a trio run of its own."""
         record, scenario = self.record, self.scenario
         found = [*self.world.violations, *oracles.violations(record), *leaks]
-        aimed_at = {fault.domain for fault in scenario.plan.faults}
+        # A thread that fails is no reason for anybody to crash.
+        aimed_at = {
+            fault.domain for fault in scenario.plan.faults if fault.kind.point is not Point.THREAD
+        }
         found += [f"isolated: {text}" for text in oracles.isolated(record, aimed_at)]
         found += [f"secret: {text}" for text in oracles.without_secret(record, SECRET)]
         compared = bool(self.first and not self.healed)
         if self.first is not None and self.first.owed and self.healed:
             found.append(f"owed: {list(self.first.owed)} were left to a tick that never came")
+        first, second = self._carried_out(1), self._carried_out(2)
         if self.first is not None and not self.healed:
-            serial = run_serially(self._carried_out(1))
-            found += [f"serial: {text}" for text in self.first.differences(serial)]
-        if self.last is not None:
-            before = self.healed or self._carried_out(1)
-            healed = [
-                attrs.evolve(one, timestamp=0.0) if isinstance(one, ExecuteCellsCommand) else one
-                for one in before
+            serial = run_serially(_anytime(first))
+            found += [f"serial: {text}" for text in self.first.differences(serial.values)]
+            thwarted = {
+                fault.domain for fault in scenario.plan.faults if fault.kind.point is Point.THREAD
+            }
+            answered = [
+                (one, reply)
+                for one, reply in zip(first, serial.replies, strict=True)
+                if one.envelope.target not in thwarted
             ]
-            skipped = len(self.healed)
-            serial = run_serially(
-                [*healed, *self._carried_out(2)[skipped:]], installed=self.installed
-            )
-            found += [f"serial, undisturbed: {text}" for text in self.last.differences(serial)]
+            found += [f"read your writes: {text}" for text in oracles.read_your_writes(answered)]
+        if self.last is not None:
+            # What healed the notebook is part of the second phase; what was before is of no consequence then.
+            played = second if self.healed else [*first, *second]
+            serial = run_serially(_anytime(played), installed=self.installed)
+            found += [
+                f"serial, undisturbed: {text}" for text in self.last.differences(serial.values)
+            ]
+            answered = [
+                (one, reply)
+                for one, reply in zip(played, serial.replies, strict=True)
+                if one.phase == 2
+            ]
+            found += [
+                f"read your writes, undisturbed: {text}"
+                for text in oracles.read_your_writes(answered)
+            ]
         return Result(
             scenario,
             schedule,
@@ -334,14 +353,24 @@ class _Run:
             compared,
         )
 
-    def _carried_out(self, phase: int) -> list[Command]:
+    def _carried_out(self, phase: int) -> list[Posted]:
         return [
-            posted.command
+            posted
             for posted in self.record.posted
             if posted.phase == phase
             and posted.envelope.outcome is not Outcome.REJECTED
             and not isinstance(posted.command, StopKernelCommand)
         ]
+
+
+def _anytime(played: Iterable[Posted]) -> list[Command]:
+    """The commands, without the time at which they were sent."""
+    return [
+        attrs.evolve(one.command, timestamp=0.0)
+        if isinstance(one.command, ExecuteCellsCommand | SyncGraphCommand)
+        else one.command
+        for one in played
+    ]
 
 
 class _Unencodable:

@@ -9,11 +9,10 @@ import attrs
 
 from callboard.kernel import Kernel, Outside, open_kernel
 from callboard.messages.commands import Command
-from callboard.testing.faults import FaultPlan, Faults
+from callboard.testing.faults import FaultPlan, Faults, SimulatedThreads
 from callboard.testing.simulation.cells import SimulatedSurroundings
 from callboard.testing.simulation.installer import SimulatedInstaller
 from callboard.testing.simulation.scheduler import run_seeded
-from callboard.testing.simulation.threads import SimulatedThreads
 from callboard.ui.element import UIElement
 
 
@@ -63,26 +62,35 @@ class NotebookValues:
         return found
 
 
-def run_serially(commands: Iterable[Command], *, installed: Iterable[str] = ()) -> NotebookValues:
-    """Carry out commands one after another on virtual time; say what the notebook comes to.
+@attrs.frozen
+class SerialRun:
+    """What the same commands come to one after another."""
+
+    values: NotebookValues
+    replies: tuple[object, ...]
+    """What each command was replied, in their order; None where that was nothing."""
+
+
+def run_serially(commands: Iterable[Command], *, installed: Iterable[str] = ()) -> SerialRun:
+    """Carry out commands one after another on virtual time; say what they come to.
 
     Not to be called in a trio run.
     """
 
-    async def main() -> NotebookValues:
-        installer = SimulatedInstaller(Random(0), Faults(FaultPlan()), "")
+    async def main() -> SerialRun:
+        faults = Faults(FaultPlan())
+        installer = SimulatedInstaller(Random(0), faults, "")
         installer.installed.update(installed)
         outside = Outside(
             processes=installer,
-            threads=SimulatedThreads(Random(0)),
+            threads=lambda name: SimulatedThreads(faults, name),
             rng=Random(0),
             wall_clock=lambda: 0.0,
         )
         with installer.importable():
             async with open_kernel(surroundings=SimulatedSurroundings(), outside=outside) as kernel:
-                for command in commands:
-                    await kernel.ask(command)
+                replies = [(await kernel.ask(command)).reply for command in commands]
                 await kernel.wait_idle()
-                return NotebookValues.of(kernel)
+                return SerialRun(NotebookValues.of(kernel), tuple(replies))
 
     return run_seeded(0, main)[0]

@@ -75,12 +75,14 @@ _ELEMENTS = CellId("elements")
 _CLIENTS = ("ann", "bob", "cy")
 _PAUSES = (0.0, 0.0, 0.005, 0.02, 0.02, 0.05, 0.3)
 _PACKAGES = ("a", "b")
+_KINDS = ("storage", "storage", "database")
 
 _IMPORTS = """\
 import asyncio
 import callboard as cb
 from callboard.ui.functions import Function
 from callboard.ui.element import UIElement
+from callboard.testing.simulation.data import database_of, storage_of
 """
 _MAKE_ELEMENTS = """\
 heard = []
@@ -177,7 +179,7 @@ class Author:
             ]
         if any(fault.after for fault in plan.faults):
             steps += self._drag(TAIL + 0.5)
-        for fault in plan.at(Point.HANDLER, Point.START, Point.STOP):
+        for fault in plan.at(Point.HANDLER, Point.START, Point.STOP, Point.THREAD):
             # The domain has to be passed often enough for the fault to have its opportunity.
             steps += [
                 Step(number * seconds / 20, "mallory", Send(self.command_for(fault.domain)))
@@ -200,6 +202,8 @@ class Author:
             return InstallPackagesCommand("pip", {self.new("callboard-sim-y"): ""})
         if domain == "kernel":
             raise ValueError("the kernel domain has one command, and that ends it")
+        if domain in _ASKED:
+            return _ASKED[domain](self)
         return ExecuteScratchpadCommand("1 + 1")
 
     def tick(self, elements: int) -> UpdateUIElementCommand:
@@ -280,6 +284,9 @@ class Author:
         lines += [f"c{number} = ({' + '.join(terms)}) % 10007", f"c{number}"]
         if pause and rng.random() < 0.5:
             lines.insert(-1, "await asyncio.sleep(0.001)")
+        if rng.random() < 0.5:
+            kind = rng.choice(_KINDS)
+            lines.insert(-1, f"{kind}{number} = {kind}_of(c{number})")
         return "\n".join(lines)
 
     def _edit(self) -> Command:
@@ -334,6 +341,42 @@ class Author:
             self.rng.choice(("s0.value", "1 / 0", "await asyncio.sleep(0.02)", "c0 = 5; c0"))
         )
 
+    def variable(self, kind: str) -> VariableName:
+        """Choose a variable of a kind, one that is there if possible, now and then another."""
+        there = [f"{kind}{cell[1:]}" for cell, code in self.codes.items() if f"{kind}_of(c" in code]
+        if not there or self.rng.random() < 0.1:
+            return VariableName(f"{kind}{self.rng.randrange(CELLS)}")
+        return VariableName(self.rng.choice(there))
+
+    def entries(self) -> StorageListEntriesCommand:
+        """List a storage."""
+        return StorageListEntriesCommand(
+            RequestId(self.new("request")), self.variable("storage"), 10
+        )
+
+    def validation(self) -> ValidateSQLCommand:
+        """Check a query, which the database refuses in words that tell which one it is."""
+        request, name = RequestId(self.new("request")), self.variable("database")
+        return ValidateSQLCommand(request, "select * from t1", False, name)
+
+    def connection(self) -> ListDataSourceConnectionCommand:
+        """Describe a database."""
+        return ListDataSourceConnectionCommand(self.variable("database"))
+
+    def _read(self) -> Command:
+        request = RequestId(self.new("request"))
+        return self.rng.choice(
+            (
+                self.entries(),
+                self.entries(),
+                self.entries(),
+                self.validation(),
+                self.validation(),
+                self.connection(),
+                ListSQLTablesCommand(request, self.variable("database"), "d", "s"),
+            )
+        )
+
     def _absent(self) -> Command:
         request, name = RequestId(self.new("request")), VariableName("db")
         return self.rng.choice(
@@ -347,7 +390,7 @@ class Author:
                 ListSQLSchemasCommand(request, name, "d"),
                 ListDataSourceConnectionCommand(name),
                 DiscoverDataSourcesCommand(request),
-                ValidateSQLCommand(request, "select 1", True),
+                ValidateSQLCommand(request, "select 1", True, dialect="sqlite"),
                 StorageListEntriesCommand(request, name, 10),
                 StorageDownloadCommand(request, name, "x"),
                 ListSecretKeysCommand(request),
@@ -371,12 +414,22 @@ _WRITERS: tuple[Callable[[Author], Command], ...] = (
     Author._install,
     lambda author: author.call(author.rng.choice(("quick", "quick", "slow", "bad", "none"))),
     Author._absent,
+    Author._read,
     lambda author: ExecuteStaleCellsCommand(),
     lambda author: author.everything(),
     lambda author: author.anew(),
     lambda author: RenameNotebookCommand(author.new("notebook") + ".py"),
 )
-_WEIGHTS = (40, 8, 8, 8, 2, 2, 2, 1, 4, 3, 6, 4, 2, 1, 1, 1)
+_WEIGHTS = (40, 8, 8, 8, 2, 2, 2, 1, 4, 3, 6, 4, 16, 2, 1, 1, 1)
+
+_ASKED: dict[str, Callable[[Author], Command]] = {
+    "storage": Author.entries,
+    "datasets": Author.connection,
+    "sql": Author.validation,
+    "secrets": lambda author: ListSecretKeysCommand(RequestId(author.new("request"))),
+    "cache": lambda author: GetCacheInfoCommand(),
+}
+"""A harmless command for each data domain."""
 
 _Disturbance = Callable[[Author, Fault], list[tuple[float, Act]]]
 

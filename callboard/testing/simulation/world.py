@@ -20,18 +20,19 @@ from callboard.actors.packages.surroundings import Surroundings as PackagesEnvir
 from callboard.kernel import Kernel, Outside, open_kernel
 from callboard.messages.commands import Command, ExecuteCellsCommand, SyncGraphCommand
 from callboard.runtime import ActorState, Envelope
-from callboard.testing.faults import FaultPlan, Faults
+from callboard.testing.faults import FaultPlan, Faults, SimulatedThreads
 from callboard.testing.faults.injection import BLOCK
 from callboard.testing.record import Record
 from callboard.testing.simulation.cells import SimulatedSurroundings
 from callboard.testing.simulation.installer import SimulatedInstaller
-from callboard.testing.simulation.threads import SimulatedThreads
 
 SECRET = "canary-3f9c2b71d84e"  # noqa: S105
 """A password that the simulated package index has; it must never be seen."""
 LIVENESS = 180.0
 """Virtual seconds within which everything has to be quiet and up once nothing disturbs any more."""
 DRAIN, KILL = 5.0, 5.0
+SLOWEST = 0.2
+"""Virtual seconds that a blocking call of a domain takes at most, if nothing disturbs."""
 _EPOCH = 1_700_000_000.0
 
 
@@ -121,8 +122,14 @@ async def open_world(
     def around(domain: Domain) -> Domain:
         return faults.around(record.around(domain))
 
+    pools: dict[str, SimulatedThreads] = {}
+
+    def threads(name: str) -> SimulatedThreads:
+        pools[name] = SimulatedThreads(faults, name, lambda: rng.uniform(0, SLOWEST))
+        return pools[name]
+
     outside = Outside(
-        processes=installer, threads=SimulatedThreads(rng), rng=rng, wall_clock=clock, around=around
+        processes=installer, threads=threads, rng=rng, wall_clock=clock, around=around
     )
     tasks = _tasks()
     violations: list[str] = []
@@ -161,6 +168,10 @@ async def open_world(
                 violations += _late(record, plan, seconds - blocks * BLOCK)
                 record.finish()
                 nursery.cancel_scope.cancel()
+    # What was left to itself comes to its end, as threads do.
+    with trio.move_on_after(2 * SLOWEST):
+        for pool in pools.values():
+            await pool.wait_idle()
     for _ in range(3):
         await trio.testing.wait_all_tasks_blocked()
     violations += [f"leak: task {name}" for name in sorted(_tasks() - tasks)]
