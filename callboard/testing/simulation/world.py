@@ -122,7 +122,12 @@ async def open_world(
         return faults.around(record.around(domain))
 
     outside = Outside(
-        processes=installer, threads=SimulatedThreads(rng), rng=rng, wall_clock=clock, around=around
+        processes=installer,
+        threads=SimulatedThreads(rng),
+        rng=rng,
+        wall_clock=clock,
+        around=around,
+        environ={"SIMULATED_KEY": SECRET},
     )
     tasks = _tasks()
     violations: list[str] = []
