@@ -226,6 +226,7 @@ def _assemble(
         # On the control thread: what other threads log while a cell runs would be that cell's text.
         lambda text: emit(lambda: _log.warning("%s", text)),
         own_process=surroundings.own_process,
+        variables=outside.environ,
     )
     watches: list[Watch] = []
     outboxes: list[Outbox] = []

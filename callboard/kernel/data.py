@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from callboard.actors.answering import RequestDomain, Watch
 from callboard.actors.cache import COMMANDS as CACHE_COMMANDS
@@ -37,9 +37,14 @@ def dotenv_loader(
     warn: Callable[[str], object],
     *,
     own_process: bool,
+    variables: Mapping[str, str] | None,
 ) -> DotenvLoader:
-    """Make what loads a notebook's dotenv files: into the environment of the process only if that is the kernel's."""
-    environ = Environ.of_process() if own_process else Environ.private()
+    """Make what loads a notebook's dotenv files: into the environment of the process only if that is the kernel's.
+
+    ``variables`` stand for those of the process if they are given.
+    """
+    to_process = own_process and variables is None
+    environ = Environ.of_process() if to_process else Environ.private(variables)
     return DotenvLoader(environ, settings, filename, warn)
 
 

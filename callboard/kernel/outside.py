@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -38,6 +38,8 @@ class Outside:
     """Draws the jitter of restarts."""
     wall_clock: Callable[[], float] = time.time
     """Unix seconds; it may jump."""
+    environ: Mapping[str, str] | None = None
+    """The variables a notebook's secrets are told of and loaded beside; None for those of the process."""
     missing_imports: Callable[[Iterable[str]], frozenset[str]] = missing_imports
     """Tells which of some modules cannot be found."""
     around: Callable[[Domain], Domain] = _as_it_is

@@ -129,7 +129,12 @@ async def open_world(
         return pools[name]
 
     outside = Outside(
-        processes=installer, threads=threads, rng=rng, wall_clock=clock, around=around
+        processes=installer,
+        threads=threads,
+        rng=rng,
+        wall_clock=clock,
+        around=around,
+        environ={"SIMULATED_KEY": SECRET},
     )
     tasks = _tasks()
     violations: list[str] = []
