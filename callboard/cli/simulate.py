@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def main(options: argparse.Namespace) -> int:
     """Run seeds one after another; 1 if a promise was broken."""
     from callboard.testing.faults import FaultPlan
+    from callboard.testing.simulation import CannotSimulate
 
     try:
         plan = FaultPlan.of(*options.fault) if options.fault else None
@@ -30,6 +31,13 @@ def main(options: argparse.Namespace) -> int:
     for fault in () if plan is None else plan.faults:
         if not fault.kind.simulated:
             return fail(f"{fault.name} is not simulated; it is put in by {fault.kind.test}")
+    try:
+        return _with_bug(options, plan)
+    except CannotSimulate as error:
+        return fail(str(error))
+
+
+def _with_bug(options: argparse.Namespace, plan: FaultPlan | None) -> int:
     if options.bug is None:
         return _simulate(options, plan)
     from callboard.testing.simulation.bugs import BUGS, planted

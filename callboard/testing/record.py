@@ -15,6 +15,7 @@ from callboard.messages.conflation import UIBatch
 from callboard.messages.notifications import Notification
 from callboard.runtime import (
     ActorContext,
+    ActorState,
     Behaviour,
     Envelope,
     Frame,
@@ -184,7 +185,9 @@ class Record:
 
     def _changed(self, change: StateChange) -> None:
         self.changes.append(change)
-        self.add("state", f"{change.actor} {change.old} -> {change.new}: {change.reason}")
+        ends = change.error is None and change.new in (ActorState.STOPPING, ActorState.STOPPED)
+        kind = "stop" if ends else "state"
+        self.add(kind, f"{change.actor} {change.old} -> {change.new}: {change.reason}")
 
 
 def _mailboxes(kernel: Kernel) -> Iterable[tuple[str, Any]]:

@@ -54,7 +54,7 @@ class Trace:
         packed = msgspec.json.encode([(event.at, event.kind, event.text) for event in self.events])
         return hashlib.sha256(packed).hexdigest()
 
-    def timeline(self, last: int = 80, *, without: tuple[str, ...] = ("frame",)) -> str:
+    def timeline(self, last: int = 80, *, without: tuple[str, ...] = ("frame", "stop")) -> str:
         """Return the last events as lines, some kinds left out."""
         lines = [str(event) for event in self.events if event.kind not in without]
         cut = len(lines) - last

@@ -7,16 +7,29 @@ import pytest
 from callboard.testing.faults import FAULTS, Fault, FaultPlan, Point
 from callboard.testing.simulation import simulate
 
+WITH_THREADS = ("storage", "datasets", "sql", "secrets", "cache")
 DOMAINS = ("notebook", "ui", "functions", "packages")
 _IN_BEHAVIOURS = (Point.HANDLER, Point.START, Point.STOP)
 
 
+SIMULATED = sorted(name for name in FAULTS if FAULTS[name].simulated)
+
+
+def domains_for(name: str) -> tuple[str, ...]:
+    """The domains to aim a fault at: of the data domains, two in turn."""
+    point, number = FAULTS[name].point, SIMULATED.index(name)
+    if point is Point.THREAD:
+        return WITH_THREADS
+    if point not in _IN_BEHAVIOURS:
+        return ("",)
+    return (*DOMAINS, *(WITH_THREADS[(number + step) % len(WITH_THREADS)] for step in (0, 2)))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(name for name in FAULTS if FAULTS[name].simulated))
+@pytest.mark.parametrize("name", SIMULATED)
 def test_every_promise_holds_under(name: str) -> None:
-    domains = DOMAINS if FAULTS[name].point in _IN_BEHAVIOURS else ("",)
     fired = 0
-    for seed, domain in enumerate(domains):
+    for seed, domain in enumerate(domains_for(name)):
         result = simulate(seed, plan=FaultPlan.of(name, domain=domain), size=25)
         assert result.passed, str(result)
         fired += result.fired[name]
@@ -24,10 +37,23 @@ def test_every_promise_holds_under(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("domain", WITH_THREADS)
+def test_a_domain_outlives_that_all_its_threads_hang_or_cannot_be_started(domain: str) -> None:
+    for name in ("hung-worker-thread", "exhausted-thread-pool"):
+        fired = 0
+        for seed in range(2):
+            plan = FaultPlan((Fault(name, domain, times=9),))
+            result = simulate(seed, plan=plan, size=25)
+            assert result.passed, str(result)
+            fired += result.fired[name]
+        assert fired, f"{name} never struck in {domain}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("domain", [*DOMAINS, *WITH_THREADS])
 def test_a_command_may_be_cancelled_at_every_checkpoint_of_its_handler(domain: str) -> None:
     struck = []
-    for checkpoint in range(1, 12):
+    for checkpoint in range(1, 4 if domain in WITH_THREADS else 12):
         fault = Fault("cancel-at-checkpoint", domain, nth=2, checkpoint=checkpoint)
         result = simulate(checkpoint, plan=FaultPlan((fault,)), size=15)
         assert result.passed, str(result)

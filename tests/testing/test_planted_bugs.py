@@ -23,4 +23,4 @@ def test_a_planted_bug_is_found_within_the_stated_number_of_seeds(name: str) -> 
 def test_a_planted_bug_is_gone_after_the_block(name: str) -> None:
     with planted(name):
         pass
-    assert simulate(0).passed
+    assert simulate(0, size=6).passed

@@ -62,7 +62,7 @@ def test_a_planted_bug_shows_what_a_failure_looks_like(capsys: pytest.CaptureFix
     bug = ["--bug", "dropped last tick"]
     assert main(["simulate", "--replay", "0", *bug, "--last", "5"]) == 1
     printed = capsys.readouterr().out
-    assert "VIOLATED: serial: element s" in printed
+    assert "VIOLATED: serial, undisturbed: element s" in printed
     assert "replay with: callboard simulate --replay 0 --bug 'dropped last tick'" in printed
     timeline = printed.partition("timeline:\n")[2].partition("VIOLATED")[0]
     assert len(timeline.splitlines()) == 6

@@ -45,6 +45,7 @@ def test_the_same_seeds_give_the_same_traces_in_different_processes() -> None:
         f"{result.seed} {result.trace.digest} {result.schedule.digest}\n"
         for result in map(simulate, map(int, seeds))
     )
+    # Neither how a process hashes nor what environment variables it has decides on anything.
     assert _traces_of_another_process("1", *seeds) == here
     assert _traces_of_another_process("4242", *seeds) == here
 

@@ -279,7 +279,7 @@ _BUGS = (
         "reads too late",
         "cells that a request waits for are left to a tick after it",
         _reads_too_late,
-        90,
+        30,
     ),
     Bug("leaked task", "an actor leaves a task behind", _leaked_task, 1),
     Bug(

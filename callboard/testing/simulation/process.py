@@ -9,6 +9,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+ENVIRONMENT = {"PATH": "/simulated/bin", "SIMULATED_KEY": "simulated value"}
+"""The environment variables of every simulation, which names of secrets are told of."""
+
+
+@contextmanager
+def same_everywhere() -> Iterator[None]:
+    """Have the process the same environment variables wherever it runs."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
 
 def resources() -> dict[str, set[str]]:
     """Name what this process holds: its threads and its file descriptors."""

@@ -27,8 +27,9 @@ from callboard.runtime import Lagged, Outcome
 from callboard.testing import oracles
 from callboard.testing.faults import FaultPlan, Point
 from callboard.testing.record import Posted, Reading, Record
-from callboard.testing.simulation.process import leaked, resources, undisturbed
-from callboard.testing.simulation.scheduler import Schedule, run_seeded
+from callboard.testing.simulation.data import has_storages
+from callboard.testing.simulation.process import leaked, resources, same_everywhere, undisturbed
+from callboard.testing.simulation.scheduler import CannotSimulate, Schedule, run_seeded
 from callboard.testing.simulation.serial import NotebookValues, run_serially
 from callboard.testing.simulation.steps import (
     Follow,
@@ -149,8 +150,14 @@ def simulate(seed: int, *, plan: FaultPlan | None = None, size: int = 40) -> Res
 
 
 def play(scenario: Scenario) -> Result:
-    """Run a scenario and ask every oracle; its seed decides on the schedule. Not to be called in a trio run."""
-    with undisturbed():
+    """Run a scenario and ask every oracle; its seed decides on the schedule. Not to be called in a trio run.
+
+    Raises:
+        CannotSimulate: fsspec is missing, of which the storages of the cells are made, or see `run_seeded`.
+    """
+    if not has_storages():
+        raise CannotSimulate("the cells of a simulation have storages of fsspec, which is missing")
+    with undisturbed(), same_everywhere():
         before = resources()
         run, schedule = run_seeded(scenario.seed, _Run(scenario).main)
         leaks = [f"leak: {text}" for text in leaked(before, resources())]
