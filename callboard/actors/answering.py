@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -21,10 +22,56 @@ from callboard.runtime.errors import describe
 C = TypeVar("C")
 T = TypeVar("T")
 
-CELL_THREAD_SECONDS = 5.0
+CELL_THREAD_SECONDS = 2.0
 """How long a call may keep the thread of the notebook's code from the notebook."""
+SPARED_SECONDS = 60.0
+"""How long an object is not asked again on that thread that took longer than that."""
 AT_A_TIME = 256
 """Requests that a domain works on at a time. Most wait, for a cell or for a thread, which costs next to nothing."""
+
+
+@attrs.define(eq=False)
+class Spared:
+    """Has objects asked one at a time on the thread of the notebook's code, and lets slow ones be for a while.
+
+    So that many requests to one that hangs keep that thread once, not once each. Trio thread only.
+    """
+
+    _turns: dict[int, tuple[object, trio.CapacityLimiter]] = attrs.field(factory=dict, init=False)
+    """By identity; the object is kept, so that its id belongs to no other one meanwhile."""
+    _until: dict[int, tuple[object, float]] = attrs.field(factory=dict, init=False)
+    """Until when each slow one is let be."""
+
+    @asynccontextmanager
+    async def turn(self, asked: object) -> AsyncIterator[None]:
+        """Wait for the turn of a call to an object, and take note if it is too slow.
+
+        Raises:
+            Refused: it has been too slow a short while ago.
+        """
+        _, limiter = self._turns.setdefault(id(asked), (asked, trio.CapacityLimiter(1)))
+        borrower = object()
+        await limiter.acquire_on_behalf_of(borrower)
+        try:
+            self._check(asked)
+            yield
+        except trio.TooSlowError:
+            self._until[id(asked)] = (asked, trio.current_time() + SPARED_SECONDS)
+            raise
+        finally:
+            limiter.release_on_behalf_of(borrower)
+            if not limiter.borrowed_tokens and not limiter.statistics().tasks_waiting:
+                self._turns.pop(id(asked), None)
+
+    def _check(self, asked: object) -> None:
+        now = trio.current_time()
+        for key in [key for key, (_, until) in self._until.items() if until <= now]:
+            del self._until[key]
+        if id(asked) in self._until:
+            raise Refused(
+                f"it took more than {CELL_THREAD_SECONDS:g} s on the thread of the notebook's code "
+                f"a short while ago, and is not asked again for {SPARED_SECONDS:g} s after that"
+            )
 
 
 @attrs.frozen
@@ -35,6 +82,7 @@ class Means:
     workers: Workers
     host: BetweenCells
     outbox: Outbox
+    spared: Spared
     encoded: MutableMapping[int, bytes]
     """The encoded replies of messages, by their numbers, while they are being settled."""
 
@@ -114,9 +162,12 @@ class Asked(Generic[C]):
                 # No fault of the domain: it goes on with what it has.
                 raise Refused(f"no thread could be started for it: {error}") from error
         try:
-            return await self.means.host.between_cells(
-                function, limit=CELL_THREAD_SECONDS, interrupt=interrupt
-            )
+            async with AsyncExitStack() as stack:
+                if exclusive is not None:
+                    await stack.enter_async_context(self.means.spared.turn(exclusive))
+                return await self.means.host.between_cells(
+                    function, limit=CELL_THREAD_SECONDS, interrupt=interrupt
+                )
         except trio.TooSlowError:
             raise Refused(
                 f"it took more than {CELL_THREAD_SECONDS:g} s on the thread of the notebook's code, "

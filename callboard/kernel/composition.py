@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from callboard.actors.answering import Means, RequestDomain, Watch
+from callboard.actors.answering import Means, RequestDomain, Spared, Watch
 from callboard.actors.control import COMMANDS as CONTROL_COMMANDS
 from callboard.actors.control import KernelBehaviour
 from callboard.actors.domain import Domain, partition
@@ -230,6 +230,7 @@ def _assemble(
     )
     watches: list[Watch] = []
     outboxes: list[Outbox] = []
+    spared = Spared()
     encoded: dict[int, bytes] = {}
 
     def tell_bound(types: Mapping[str, type], catalog: bool) -> None:
@@ -302,7 +303,7 @@ def _assemble(
             f"{domain.name} encoding", broadcaster.publish, outside.threads(domain.name)
         )
         outboxes.append(outbox)
-        means = Means(reads, workers, host, outbox, encoded)
+        means = Means(reads, workers, host, outbox, spared, encoded)
         return domain.of(means, lambda: engine.book.settings.request_timeout)
 
     replaced = {domain.name for domain in added}

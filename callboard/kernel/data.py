@@ -20,14 +20,14 @@ from callboard.actors.secrets.environ import Environ
 from callboard.actors.secrets.loader import DotenvLoader, DotenvSettings
 from callboard.actors.sql.answers import COMMANDS as SQL_COMMANDS
 from callboard.actors.sql.answers import INTERNAL as SQL_INTERNAL
-from callboard.actors.sql.answers import Prepare, SQLAnswers, calls_for_preparation
+from callboard.actors.sql.answers import Prepare, SQLAnswers
 from callboard.actors.storage.answers import COMMANDS as STORAGE_COMMANDS
 from callboard.actors.storage.answers import INTERNAL as STORAGE_INTERNAL
 from callboard.actors.storage.answers import StorageAnswers
 from callboard.actors.storage.introspection import Introspect as IntrospectStorages
 from callboard.actors.storage.introspection import IntrospectConflation as StoragesConflation
 from callboard.actors.storage.recognition import interesting as may_be_storage
-from callboard.engines import DEFAULT_ENGINE_NAME
+from callboard.engines import DEFAULT_ENGINE_NAME, is_engine_type
 from callboard.virtual_files import VirtualFiles
 
 
@@ -69,7 +69,7 @@ def data_domains(
             SQL_COMMANDS,
             SQLAnswers(),
             internal=SQL_INTERNAL,
-            watch=Watch(calls_for_preparation, Prepare),
+            watch=Watch(is_engine_type, Prepare),
         ),
         RequestDomain(
             "storage",

@@ -104,3 +104,28 @@ def test_calls_that_follow_from_each_other_do_not_keep_the_cells_waiting() -> No
     assert played == [0]
     interludes.play()
     assert played == [0, 1]
+
+
+async def test_an_object_that_hangs_keeps_the_cells_waiting_once_however_often_it_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("callboard.actors.answering.CELL_THREAD_SECONDS", 0.1)
+    hung, asked = threading.Event(), list[int]()
+
+    class Slow(Caller):
+        async def answer(self, request: Request[Any]) -> Notification:
+            await request.call(
+                self.function, Place.CELL_THREAD, exclusive=hung, interrupt=self.interrupt
+            )
+            raise AssertionError("it never answers")
+
+    def hang() -> None:
+        asked.append(1)
+        hung.wait(60)
+
+    async with open_kernel(domains=[domain(Slow(hang, hung.set))]) as kernel:
+        envelopes = [kernel.post(ASK) for _ in range(5)]
+        reasons = [str((await envelope.wait()).reason) for envelope in envelopes]
+        assert "it took more than 0.1 s" in reasons[0]
+        assert all("is not asked again" in reason for reason in reasons[1:])
+        assert asked == [1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -21,7 +20,6 @@ from callboard.engines import (
     default_engine,
     engine_of,
     error_text,
-    is_engine_type,
 )
 from callboard.messages.commands import ValidateSQLCommand
 from callboard.messages.notifications import ValidateSQLResultNotification
@@ -48,11 +46,6 @@ class Prepare:
 INTERNAL: Final = (Prepare,)
 
 
-def calls_for_preparation(cls: type) -> bool:
-    """Say whether values of a class are a reason to `Prepare`; not once the parser is there."""
-    return "sqlglot" not in sys.modules and is_engine_type(cls)
-
-
 _PLAIN: Final = frozenset(
     {str, int, float, bool, type(None), decimal.Decimal}
     | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
@@ -60,6 +53,8 @@ _PLAIN: Final = frozenset(
 """Exact types whose text is made without running code of the notebook."""
 _TABLES: Final = frozenset({"polars", "pandas", "pyarrow", "numpy", "duckdb"})
 """Libraries whose tables DuckDB reads without running code of the notebook."""
+_TELLING: Final = 4
+"""Characters from which on a value may be a secret; shorter ones stand in half of all texts."""
 _LONGEST_TEXT: Final = 1_000_000
 """Characters of a variable's text; a longer one is not put into a query."""
 
@@ -151,6 +146,7 @@ class SQLAnswers:
         if is_blank(query):
             return SQLCatalogCheckResult(True)
         variables: Mapping[str, object] = {}
+        texts: dict[str, str] = {}
         if engine.dialect == "duckdb":
             texts = await self._texts(request)
             query = fill(query, lambda each: texts.get(each.expression, _quoted(each)))
@@ -165,7 +161,8 @@ class SQLAnswers:
                 interrupt=engine.interrupt,
             )
         except Exception as error:
-            return SQLCatalogCheckResult(False, without_explain(_told(error), query))
+            told = without_explain(_told(error), query)
+            return SQLCatalogCheckResult(False, _without_values(told, texts))
         return SQLCatalogCheckResult(True)
 
     async def _texts(self, request: Request[ValidateSQLCommand]) -> dict[str, str]:
@@ -209,6 +206,14 @@ class SQLAnswers:
 
 def _quoted(placeholder: Placeholder) -> str:
     return "'{" + placeholder.expression.replace("'", "''") + "}'"
+
+
+def _without_values(text: str, values: Mapping[str, str]) -> str:
+    """Put placeholders back into what a database says, for their values may be secrets; the long ones first."""
+    for name, value in sorted(values.items(), key=lambda each: -len(each[1])):
+        if len(value) >= _TELLING:
+            text = text.replace(value, "{" + name + "}")
+    return text
 
 
 def _is_table(value: object) -> bool:

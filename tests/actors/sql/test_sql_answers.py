@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from callboard.actors.sql import SQLAnswers
-from callboard.actors.sql.answers import Prepare, calls_for_preparation
+from callboard.actors.sql.answers import Prepare
 from callboard.engines.placement import Place
 from callboard.messages.commands import ValidateSQLCommand
 from callboard.messages.ids import RequestId, VariableName
@@ -292,4 +292,14 @@ async def test_the_parser_is_there_before_the_first_query_once_a_notebook_has_an
     assert await SQLAnswers().answer(request) is None
     assert request.places == [Place.ANY_THREAD]
     assert "sqlglot" in sys.modules
-    assert not calls_for_preparation(sqlite3.Connection)
+
+
+async def test_the_value_of_a_placeholder_is_not_in_what_is_wrong_with_the_query() -> None:
+    con = duckdb.connect()
+    variables = {"con": con, "token": "canary-9f31", "n": 7}
+    reply = await answer(command("SELECT * FROM nope LIMIT {token} + {n}", "con"), variables)
+    assert reply.validate_result is not None
+    assert not reply.validate_result.success
+    told = str(reply.validate_result.error_message)
+    assert "canary" not in told
+    assert "{token}" in told
