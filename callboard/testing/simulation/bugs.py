@@ -296,7 +296,7 @@ _BUGS = (
         "lasting interrupt",
         "an interrupt hits the run after the one it was for",
         _interrupt_stays,
-        30,
+        60,
     ),
 )
 
