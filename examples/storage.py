@@ -22,7 +22,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 bucket = MemoryFileSystem()
 bucket.pipe({"/reports/2024.csv": b"month,sold\\n1,310\\n", "/reports/2025.csv": b"month,sold\\n1,402\\n"})
 """
-BUSY = "import time; time.sleep(2)"
+BUSY = "import time; time.sleep(20)"
 
 
 async def main() -> None:
@@ -34,6 +34,8 @@ async def main() -> None:
         listed = await kernel.ask(
             StorageListEntriesCommand("list", "bucket", 100, prefix="reports")
         )
+        if listed.reply.error is not None:
+            raise SystemExit(listed.reply.error)
         for entry in listed.reply.entries:
             print(f"{entry.size:>6} {entry.path}")
         fetched = await kernel.ask(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -36,6 +37,9 @@ class Notebook:
             OSError: it cannot be read.
             NotebookFormatError: it is no notebook.
         """
+        if path.is_char_device() or path.is_block_device():
+            # Some never come to an end.
+            raise OSError(errno.EINVAL, "it is a device and no file")
         return cls(path, tuple(load(path)))
 
     @property

@@ -153,6 +153,12 @@ def test_a_file_that_is_no_notebook_is_bad_usage(
     assert reason in ran.stderr
 
 
+def test_a_device_is_no_notebook_however_much_there_is_to_read() -> None:
+    ran = run("run", "/dev/zero")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "/dev/zero: it is a device and no file" in ran.stderr
+
+
 @pytest.mark.parametrize("bad", ["n", "=1", "1n=2", "a b=1"])
 def test_an_assignment_of_another_form_is_bad_usage(notebook: Path, bad: str) -> None:
     ran = run("run", notebook, "--set", bad)

@@ -176,7 +176,7 @@ async def test_variables_stand_for_their_placeholders_and_missing_ones_are_no_er
     assert await failure(query, "con", variables) is None
     text = await failure(query, "con", {**variables, "table": "nowhere"})
     assert text is not None
-    assert "nowhere" in text
+    assert "name {table} does not exist" in text
 
 
 async def test_the_text_of_an_object_is_made_on_the_cell_thread(con: Any) -> None:
