@@ -87,6 +87,8 @@ for _number in range({TABLES}):
     _connection.execute(f"CREATE TABLE part_{{_number:04}} (id INTEGER, name TEXT, price REAL)")
 _connection.commit()
 _connection.close()
+# Loads the driver, which else the cell would do that is watched.
+sqlalchemy.create_engine("sqlite://")
 path = _path
 """
 

@@ -3,7 +3,7 @@
 sqlglot does the parsing, for every dialect it knows. It is imported when it is first needed, and is optional.
 """
 
-from callboard.sqlparse.dialects import ParserMissing, known_dialect, parser_library
+from callboard.sqlparse.dialects import ParserMissing, known_dialect
 from callboard.sqlparse.errors import parse_errors
 from callboard.sqlparse.limits import limited
 from callboard.sqlparse.objects import ObjectKind, SQLObject, SQLUse, changes_catalog, use_of
@@ -30,7 +30,6 @@ __all__ = [
     "limited",
     "mask",
     "parse_errors",
-    "parser_library",
     "placeholders",
     "table_words",
     "use_of",

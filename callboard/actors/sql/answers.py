@@ -29,7 +29,6 @@ from callboard.sqlparse import (
     Placeholder,
     fill,
     is_blank,
-    parser_library,
     placeholders,
 )
 
@@ -79,7 +78,7 @@ class SQLAnswers:
         if isinstance(request.command, Prepare):
             # Here, for the first query that a person types would wait for it.
             with suppress(ParserMissing):
-                await request.call(parser_library)
+                await request.call(partial(parse, "SELECT 1", "sqlite"))
             return None
         return await self._answer(request)
 
