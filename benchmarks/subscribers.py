@@ -146,6 +146,8 @@ async def stall(kernel: Kernel, buffers: dict[str, Any], cut_off: list[str]) -> 
                 cut_off.append("stalled")
                 frames = kernel.subscribe(name="stalled", **buffers)
     finally:
+        if frames.lagged is not None:  # between the last look and the end
+            cut_off.append("stalled")
         frames.close()
 
 

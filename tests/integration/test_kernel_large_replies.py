@@ -89,7 +89,7 @@ async def opened(lister: Lister, threads: Any = None) -> AsyncIterator[Kernel]:
     async with open_kernel(
         surroundings=SimulatedSurroundings(),
         domains=[domain],
-        outside=Outside() if threads is None else Outside(threads=threads),
+        outside=Outside() if threads is None else Outside(threads=lambda _: threads),
         drain=1,
         kill=1,
     ) as kernel:
