@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 from callboard.engines.placement import Place
@@ -91,3 +91,26 @@ class Answers(Protocol[C_contra]):
         Raises:
             Refused: it cannot be carried out; anything else that is raised is a defect and crashes the actor.
         """
+
+
+class NamesConflation:
+    """Merges waiting messages of one internal kind into one with all the variables they name.
+
+    Commands are left as they are, and are not overtaken.
+    """
+
+    def __init__(self, kind: type[Any], max_names: int) -> None:
+        self._kind = kind
+        self.max_size = max_names
+
+    def key(self, message: object) -> Hashable | None:
+        """One slot for all messages of the kind between two commands."""
+        return self._kind.__name__ if isinstance(message, self._kind) else None
+
+    def size(self, message: Any) -> int:
+        """Count the names."""
+        return len(message.names) if isinstance(message, self._kind) else 0
+
+    def merge(self, pending: Any, later: Any) -> Any:
+        """Unite the names of two messages."""
+        return self._kind(pending.names | later.names)

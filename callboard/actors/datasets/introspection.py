@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import sys
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from callboard.actors.datasets.failures import is_failure
 from callboard.actors.datasets.frames import Frame, frame_kind
 from callboard.actors.datasets.listings import call_engine
 from callboard.actors.datasets.tables import describe
-from callboard.actors.requests import Refused, Request
+from callboard.actors.requests import NamesConflation, Refused, Request
 from callboard.engines import (
     DEFAULT_ENGINE_NAME,
     DEFAULT_ENGINE_NAMES,
@@ -51,23 +51,11 @@ def interesting(cls: type) -> bool:
     return frame_kind(cls) is not None or is_engine_type(cls)
 
 
-class IntrospectConflation:
-    """Merges waiting introspections into one, of all their names. Commands are left as they are."""
+class IntrospectConflation(NamesConflation):
+    """Merges waiting introspections."""
 
     def __init__(self, max_names: int = 1000) -> None:
-        self.max_size = max_names
-
-    def key(self, message: object) -> Hashable | None:
-        """One slot for all introspections between two commands."""
-        return "introspect" if isinstance(message, Introspect) else None
-
-    def merge(self, pending: Any, later: Any) -> Any:
-        """Merge a later introspection into what is waiting."""
-        return Introspect(pending.names | later.names)
-
-    def size(self, message: object) -> int:
-        """Count the names."""
-        return len(message.names) if isinstance(message, Introspect) else 0
+        super().__init__(Introspect, max_names)
 
 
 _GROUPS: Final[dict[Frame, str]] = {
