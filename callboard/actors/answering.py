@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -12,6 +12,7 @@ import trio
 from callboard.actors.domain import Domain
 from callboard.actors.host import BetweenCells
 from callboard.actors.outbox import Encoded, Outbox
+from callboard.actors.quiet import Quiet
 from callboard.actors.requests import Answers, Reads, Refused
 from callboard.engines.placement import Place
 from callboard.messages.notifications import Notification
@@ -81,6 +82,7 @@ class Means:
     reads: Reads
     workers: Workers
     host: BetweenCells
+    quiet: Quiet
     outbox: Outbox
     spared: Spared
     encoded: MutableMapping[int, bytes]
@@ -134,6 +136,8 @@ class Asked(Generic[C]):
 
     envelope: Envelope[C]
     means: Means
+    nursery: trio.Nursery
+    """The actor's: what is started there outlives the request."""
 
     @property
     def command(self) -> C:
@@ -174,6 +178,15 @@ class Asked(Generic[C]):
                 "which is where its library wants to be called"
             ) from None
 
+    def call_later(self, function: Callable[[], object]) -> None:
+        """Have blocking code called off the control thread at a quiet moment."""
+        self.nursery.start_soon(self._call_later, function)
+
+    async def _call_later(self, function: Callable[[], object]) -> None:
+        await self.means.quiet.come()
+        with suppress(Exception):
+            await self.means.workers.call(function)
+
     def notify(self, notification: Notification) -> None:
         """Tell all subscribers something that is not the reply, after what this domain has told them before."""
         self.means.outbox.notify(notification)
@@ -209,7 +222,9 @@ class AnsweringBehaviour(Generic[C]):
         try:
             refusal: Refused | None = None
             try:
-                reply = await self.answers.answer(Asked(envelope, self.means))
+                reply = await self.answers.answer(
+                    Asked(envelope, self.means, self._context.nursery)
+                )
             except Refused as error:
                 refusal = error
                 reply = error.reply or error_reply(envelope.message, str(error))  # type: ignore[arg-type]

@@ -62,6 +62,13 @@ class Request(Protocol, Generic[C_co]):
             Refused: no thread can be started, or the thread of the notebook's code was taken for too long.
         """
 
+    def call_later(self, function: Callable[[], object]) -> None:
+        """Have blocking code called off the control thread once nothing has been asked of the kernel for a second.
+
+        For what later requests gain by, such as an import. The request may be over by then, and nobody waits for the
+        call; what it returns or raises is dropped. It is not made at all if the kernel or the domain ends before.
+        """
+
     def notify(self, notification: Notification) -> None:
         """Tell all subscribers something, such as how far a long request is; not the reply."""
 

@@ -34,6 +34,7 @@ from callboard.actors.packages.script_metadata import ScriptMetadata
 from callboard.actors.packages.state import PackagesState
 from callboard.actors.packages.surroundings import Surroundings as PackagesEnvironment
 from callboard.actors.packages.surroundings import surroundings_of_this_process
+from callboard.actors.quiet import Quiet
 from callboard.actors.storage.expiry import remove_on_time
 from callboard.caching.registry import caches_of
 from callboard.kernel.data import data_domains, dotenv_loader
@@ -231,6 +232,7 @@ def _assemble(
     watches: list[Watch] = []
     outboxes: list[Outbox] = []
     spared = Spared()
+    quiet = Quiet(lambda: ledger.accepted)
     encoded: dict[int, bytes] = {}
 
     def tell_bound(types: Mapping[str, type], catalog: bool) -> None:
@@ -303,7 +305,7 @@ def _assemble(
             f"{domain.name} encoding", broadcaster.publish, outside.threads(domain.name)
         )
         outboxes.append(outbox)
-        means = Means(reads, workers, host, outbox, spared, encoded)
+        means = Means(reads, workers, host, quiet, outbox, spared, encoded)
         return domain.of(means, lambda: engine.book.settings.request_timeout)
 
     replaced = {domain.name for domain in added}

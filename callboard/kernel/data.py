@@ -20,7 +20,7 @@ from callboard.actors.secrets.environ import Environ
 from callboard.actors.secrets.loader import DotenvLoader, DotenvSettings
 from callboard.actors.sql.answers import COMMANDS as SQL_COMMANDS
 from callboard.actors.sql.answers import INTERNAL as SQL_INTERNAL
-from callboard.actors.sql.answers import Prepare, SQLAnswers
+from callboard.actors.sql.answers import Prepare, PrepareConflation, SQLAnswers
 from callboard.actors.storage.answers import COMMANDS as STORAGE_COMMANDS
 from callboard.actors.storage.answers import INTERNAL as STORAGE_INTERNAL
 from callboard.actors.storage.answers import StorageAnswers
@@ -69,6 +69,7 @@ def data_domains(
             SQL_COMMANDS,
             SQLAnswers(),
             internal=SQL_INTERNAL,
+            conflation=PrepareConflation(),
             watch=Watch(is_engine_type, Prepare),
         ),
         RequestDomain(

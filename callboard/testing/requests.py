@@ -26,6 +26,8 @@ class DirectRequest(Generic[C]):
     """What was notified."""
     places: list[Place] = attrs.field(factory=list)
     """Where calls ran, in their order."""
+    later: list[Callable[[], object]] = attrs.field(factory=list)
+    """What is to be called at a quiet moment."""
 
     async def variable(self, name: str) -> object:
         """Return a variable."""
@@ -48,6 +50,10 @@ class DirectRequest(Generic[C]):
             await trio.lowlevel.checkpoint()
             return function()
         return await trio.to_thread.run_sync(function)
+
+    def call_later(self, function: Callable[[], object]) -> None:
+        """Take note of a call for later."""
+        self.later.append(function)
 
     def notify(self, notification: Notification) -> None:
         """Take note of a notification."""

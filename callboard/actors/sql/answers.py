@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime
 import decimal
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
 import attrs
 
-from callboard.actors.requests import Refused, Request
+from callboard.actors.requests import NamesConflation, Refused, Request
 from callboard.actors.sql.checks import Parsed, names_in, parse, tables_in, without_explain
 from callboard.engines import (
     DEFAULT_ENGINE_NAMES,
@@ -42,8 +41,14 @@ class Prepare:
     names: frozenset[str]
 
 
-INTERNAL: Final = (Prepare,)
+class PrepareConflation(NamesConflation):
+    """Merges waiting preparations."""
 
+    def __init__(self, max_names: int = 10_000) -> None:
+        super().__init__(Prepare, max_names)
+
+
+INTERNAL: Final = (Prepare,)
 
 _PLAIN: Final = frozenset(
     {str, int, float, bool, type(None), decimal.Decimal}
@@ -61,8 +66,12 @@ _module_of: Final = type.__dict__["__module__"].__get__
 _bases_of: Final = type.__dict__["__mro__"].__get__
 
 
+@attrs.define(eq=False)
 class SQLAnswers:
-    """Answers ``validate-sql``. It has no state."""
+    """Answers ``validate-sql``."""
+
+    _prepared: bool = attrs.field(default=False, init=False)
+    """Whether the parser was asked for already."""
 
     def reads(self, command: ValidateSQLCommand | Prepare) -> Iterable[str]:
         """Name the engine, and what the query may name: DuckDB reads the notebook's variables."""
@@ -76,9 +85,10 @@ class SQLAnswers:
     ) -> ValidateSQLResultNotification | None:
         """Check a query; whatever goes wrong is in the reply."""
         if isinstance(request.command, Prepare):
-            # Here, for the first query that a person types would wait for it.
-            with suppress(ParserMissing):
-                await request.call(partial(parse, "SELECT 1", "sqlite"))
+            # The first query that a person types would wait for it; now, whoever drags a slider would.
+            if not self._prepared:
+                self._prepared = True
+                request.call_later(partial(parse, "SELECT 1", "sqlite"))
             return None
         return await self._answer(request)
 

@@ -125,7 +125,8 @@ async def open_world(
     pools: dict[str, SimulatedThreads] = {}
 
     def threads(name: str) -> SimulatedThreads:
-        pools[name] = SimulatedThreads(faults, name, lambda: rng.uniform(0, SLOWEST))
+        if name not in pools:
+            pools[name] = SimulatedThreads(faults, name, lambda: rng.uniform(0, SLOWEST))
         return pools[name]
 
     outside = Outside(

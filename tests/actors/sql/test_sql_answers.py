@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sqlite3
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 import sqlalchemy as sa
+import trio
 
 from callboard.actors.sql import SQLAnswers
 from callboard.actors.sql.answers import Prepare
@@ -288,10 +290,20 @@ async def test_what_the_request_raises_is_told() -> None:
 
 
 async def test_the_parser_is_there_before_the_first_query_once_a_notebook_has_an_engine() -> None:
+    answers = SQLAnswers()
     request = DirectRequest(Prepare(frozenset({"con"})))
-    assert await SQLAnswers().answer(request) is None
-    assert request.places == [Place.ANY_THREAD]
-    assert "sqlglot" in sys.modules
+    assert await answers.answer(request) is None
+    assert request.places == [], "a slider may be in somebody's hand just now"
+    (load,) = request.later
+    code = "import sys, pickle; pickle.load(sys.stdin.buffer)(); print('sqlglot' in sys.modules)"
+    shown = await trio.run_process(
+        [sys.executable, "-c", code], stdin=pickle.dumps(load), capture_stdout=True
+    )
+    assert shown.stdout.split() == [b"True"]
+
+    second = DirectRequest(Prepare(frozenset({"other"})))
+    await answers.answer(second)
+    assert second.later == [], "it is loaded once"
 
 
 async def test_the_value_of_a_placeholder_is_not_in_what_is_wrong_with_the_query() -> None:
