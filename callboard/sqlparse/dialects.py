@@ -65,7 +65,7 @@ def known_dialect(name: str) -> str | None:
     Raises:
         ParserMissing: sqlglot is not installed.
     """
-    known = parser_library().Dialect.classes
+    library = parser_library()
     lowered = name.strip().lower()
     if "duckdb" in lowered:
         return "duckdb"
@@ -73,7 +73,8 @@ def known_dialect(name: str) -> str | None:
     if not words:
         return None
     first = _OTHER_NAMES.get(words[0], words[0])
-    return first if first in known else None
+    # Loads this dialect alone; to ask which ones there are loads them all, which takes as long as sqlglot itself.
+    return first if first.isidentifier() and library.Dialect.get(first) is not None else None
 
 
 @contextmanager
