@@ -27,7 +27,7 @@ from callboard.kernel import Kernel
 from callboard.messages.codec import CommandDecodeError, decode_command
 from callboard.messages.notifications import CommandRejectedNotification, Notification
 from callboard.messages.structure import misfit
-from callboard.runtime import Frame, Lagged, StopReport, Subscription
+from callboard.runtime import Frame, Lagged, StopReport, Subscription, fair_checkpoint
 
 MAX_LINE = 64 * 1024 * 1024
 """Bytes of one line that comes in."""
@@ -37,7 +37,7 @@ FLUSH = 5.0
 """Seconds the client gets to take what is left when the kernel has stopped."""
 
 _CHUNK = 64 * 1024
-_LINES_AT_ONCE = 32
+_LINES_AT_ONCE = 8
 """How many lines are dealt with between two checkpoints."""
 _BOM = b"\xef\xbb\xbf"
 
@@ -186,7 +186,7 @@ class _Inlet:
     async def _take(self, lines: list[bytes | LineTooLong]) -> None:
         for line in lines:
             if self.lines % _LINES_AT_ONCE == 0:
-                await trio.lowlevel.checkpoint()
+                await fair_checkpoint()
             self.lines += 1
             if isinstance(line, LineTooLong):
                 self._reject(f"a line has more than {self.splitter.max_line} bytes")

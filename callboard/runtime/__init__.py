@@ -21,6 +21,7 @@ from callboard.runtime.errors import (
     Superseded,
     Unroutable,
 )
+from callboard.runtime.fairness import fair_checkpoint
 from callboard.runtime.ingress import Ingress
 from callboard.runtime.lane import Lane, TicketGone, Turn
 from callboard.runtime.ledger import Account, Ledger
@@ -98,4 +99,5 @@ __all__ = [
     "Turn",
     "Unroutable",
     "Workers",
+    "fair_checkpoint",
 ]

@@ -11,6 +11,7 @@ from benchmarks.flood import (
     GROWTH,
     Flood,
     flood_embedded,
+    loading,
     measure,
     question,
     verdicts,
@@ -50,6 +51,12 @@ def test_a_run_more_than_fits_into_the_time_and_two_fails() -> None:
 
 def test_a_last_value_that_is_not_shown_fails() -> None:
     assert not met(flood(shown=9_999), flood())[1]
+
+
+def test_of_python_s_own_switch_interval_only_runs_and_the_last_value_are_required() -> None:
+    slow = flood(contestant="untuned", waits={"list-secret-keys": [0.2] * 100}, growth=GROWTH)
+    assert met(slow) == [True, True]
+    assert not all(met(attrs.evolve(slow, contestant="embedded")))
 
 
 def test_the_worst_growth_of_all_rounds_counts() -> None:
@@ -94,7 +101,7 @@ def _json(command: Wire) -> bytes:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_a_short_flood_of_an_embedded_kernel_is_measured() -> None:
-    found = await flood_embedded("1 kHz", 0.5)
+    found = await flood_embedded("embedded", "1 kHz", 0.5)
     assert found.shown == found.ticks > 10
     assert 1 <= found.runs <= found.allowed
     assert found.lag is not None
@@ -111,6 +118,8 @@ def test_a_short_flood_of_a_kernel_process_is_measured() -> None:
     assert found.inside.keys() <= found.waits.keys()
     assert found.growth > 0
     assert not found.unanswered
+    assert found.first.keys() >= {command["type"] for command in ASKED}
+    assert max(found.first, key=lambda kind: found.first[kind]) in loading([found])
 
 
 def test_the_cell_of_the_flood_takes_what_the_bound_supposes() -> None:
