@@ -10,10 +10,7 @@ process   ``callboard kernel --stdio``; ticks and questions come over one pipe, 
           answer is the line that says how the command ended.
 embedded  ``open_kernel`` in a trio application, ticks, questions and a reader in tasks of their own.
           ``status`` and ``cancel`` count from when they were due, and so with what delays the loop.
-          The application has set ``sys.setswitchinterval(0.0005)``, as a kernel process does itself.
-untuned   The same with Python's own 5 ms, which any answer that takes a thread waits for several times
-          while the application spins. It stands in the table; of it nothing is required but the runs
-          and the last value.
+          The application never rests but for `fair_checkpoint`, once a tick.
 
 Before the first tick everything is asked once, which loads what each domain needs (the SQL parser above all). What
 that takes, and the memory that it keeps, stands below the table; it is no part of the requirements.
@@ -59,8 +56,7 @@ from callboard.messages.ids import UIElementId
 from callboard.messages.replies import ID_FIELDS
 from callboard.runtime import fair_checkpoint
 
-PROCESS, EMBEDDED, UNTUNED = "process", "embedded", "untuned"
-SWITCH_INTERVAL = 0.0005
+PROCESS, EMBEDDED = "process", "embedded"
 COST = 0.02
 """Seconds that the cell takes."""
 EXTRA_RUNS = 2
@@ -298,16 +294,9 @@ def _flood_process(kernel: CallboardKernel, watcher: Watcher, rate: str, seconds
     return flood
 
 
-def flood_here(contestant: str, rate: str, seconds: float) -> Flood:
+async def flood_embedded(rate: str, seconds: float) -> Flood:
     """Flood a kernel in this process."""
-    if contestant == EMBEDDED:
-        sys.setswitchinterval(SWITCH_INTERVAL)
-    return trio.run(partial(flood_embedded, contestant, rate, seconds))
-
-
-async def flood_embedded(contestant: str, rate: str, seconds: float) -> Flood:
-    """Flood a kernel in this trio run."""
-    flood = Flood(contestant, rate, seconds)
+    flood = Flood(EMBEDDED, rate, seconds)
     async with open_kernel() as kernel:
         element = await instantiate(kernel, CELLS)
         reader = EmbeddedReader(kernel)
@@ -418,8 +407,7 @@ async def _ticks(kernel: Kernel, element: UIElementId, flood: Flood) -> None:
 
 HERE: Mapping[str, Callable[[str, float], Flood]] = {
     PROCESS: flood_process,
-    EMBEDDED: partial(flood_here, EMBEDDED),
-    UNTUNED: partial(flood_here, UNTUNED),
+    EMBEDDED: lambda rate, seconds: trio.run(partial(flood_embedded, rate, seconds)),
 }
 
 
@@ -446,7 +434,7 @@ def verdicts(floods: Sequence[Flood]) -> list[Verdict]:
     growth = Spread.of(flood.growth / MEGABYTE for flood in floods)
     in_pipe = floods[0].contestant == PROCESS and not RATES[floods[0].rate]
     worst = slowest(floods, inside=in_pipe)
-    found = [
+    return [
         Verdict(
             f"{name}: at most {most.allowed} runs for {most.ticks} ticks",
             f"{most.runs} in the worst round",
@@ -457,11 +445,6 @@ def verdicts(floods: Sequence[Flood]) -> list[Verdict]:
             f"not in {len(lost)} of {len(floods)} rounds" if lost else "in every round",
             not lost,
         ),
-    ]
-    if floods[0].contestant == UNTUNED:
-        return found
-    return [
-        *found,
         Verdict(
             f"{name}: resident memory grows by less than {GROWTH // MEGABYTE} MB",
             f"{growth.max:.1f} MB in the worst round",

@@ -53,12 +53,6 @@ def test_a_last_value_that_is_not_shown_fails() -> None:
     assert not met(flood(shown=9_999), flood())[1]
 
 
-def test_of_python_s_own_switch_interval_only_runs_and_the_last_value_are_required() -> None:
-    slow = flood(contestant="untuned", waits={"list-secret-keys": [0.2] * 100}, growth=GROWTH)
-    assert met(slow) == [True, True]
-    assert not all(met(attrs.evolve(slow, contestant="embedded")))
-
-
 def test_the_worst_growth_of_all_rounds_counts() -> None:
     assert not met(flood(), flood(growth=GROWTH))[2]
 
@@ -101,7 +95,7 @@ def _json(command: Wire) -> bytes:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_a_short_flood_of_an_embedded_kernel_is_measured() -> None:
-    found = await flood_embedded("embedded", "1 kHz", 0.5)
+    found = await flood_embedded("1 kHz", 0.5)
     assert found.shown == found.ticks > 10
     assert 1 <= found.runs <= found.allowed
     assert found.lag is not None
