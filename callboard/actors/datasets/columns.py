@@ -10,7 +10,7 @@ from callboard.actors.datasets.charts import counts, plan_chart
 from callboard.actors.datasets.failures import is_failure
 from callboard.actors.datasets.queries import Column, narwhals, open_column
 from callboard.actors.datasets.statistics import column_stats, count_rows
-from callboard.actors.datasets.vega import altair, chart_code, chart_spec
+from callboard.actors.datasets.vega import altair_is_installed, chart_code, chart_spec
 from callboard.engines.calls import Interrupted
 from callboard.messages.payloads import ColumnStats
 
@@ -96,11 +96,7 @@ def _stats(column: Column, total: int, is_database: bool) -> ColumnStats:
 
 
 def _missing_altair() -> list[str]:
-    try:
-        altair()
-    except ModuleNotFoundError:
-        return ["altair"]
-    return []
+    return [] if altair_is_installed() else ["altair"]
 
 
 def _needs(packages: list[str]) -> str:

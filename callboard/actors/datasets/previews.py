@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from callboard.actors.datasets.columns import NoSuchColumn, Preview, preview_column
 from callboard.actors.datasets.contained import ask
 from callboard.actors.datasets.cursors import CursorPreview, table_named
 from callboard.actors.datasets.frames import PLACEMENTS, Frame, frame_kind
+from callboard.actors.datasets.processors import PROCESSORS
 from callboard.actors.datasets.queries import snapshot_of_pandas
 from callboard.actors.datasets.sql_names import MalformedName, split_name
 from callboard.actors.requests import Refused, Request
@@ -105,11 +107,24 @@ async def _preview(
     exclusive: object | None = None,
 ) -> Preview:
     """Make the preview of a column of a dataframe, which is empty for a column that there is not."""
-    interrupt = preview.interrupt if isinstance(preview, CursorPreview) else None
     try:
-        return await ask(request, preview, place, exclusive=exclusive, interrupt=interrupt)
+        return await _summary(request, preview, place, exclusive=exclusive)
     except NoSuchColumn:
         return _NOTHING
+
+
+async def _summary(
+    request: Request[Any], preview: Callable[[], Preview], place: Place, *, exclusive: object | None
+) -> Preview:
+    """Make the preview of a column; beside cells it leaves them a processor."""
+    interrupt = preview.interrupt if isinstance(preview, CursorPreview) else None
+    summarise = partial(_beside_cells, preview) if place is Place.ANY_THREAD else preview
+    return await ask(request, summarise, place, exclusive=exclusive, interrupt=interrupt)
+
+
+def _beside_cells(preview: Callable[[], Preview]) -> Preview:
+    with PROCESSORS.one_left():
+        return preview()
 
 
 async def _ibis(request: Request[PreviewDatasetColumnCommand], table: Any) -> Preview:
@@ -167,13 +182,8 @@ async def _duckdb(request: Request[PreviewDatasetColumnCommand], table_name: str
     # Temporary tables, and dataframes that were registered, belong to the connection alone.
     private = len(parts) == 1 or parts[0].lower() != "temp"
     preview = CursorPreview(engine.value, table_named(parts), column, private=private)
+    place = engine.placement.place if private else Place.CELL_THREAD
     try:
-        return await ask(
-            request,
-            preview,
-            engine.placement.place if private else Place.CELL_THREAD,
-            exclusive=engine.exclusive,
-            interrupt=preview.interrupt,
-        )
+        return await _summary(request, preview, place, exclusive=engine.exclusive)
     except NoSuchColumn:
         raise Refused(f"there is no column {column!r} in {table_name!r}") from None

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
+import json
+from importlib.util import find_spec
 from typing import Any
 
 from callboard.actors.datasets.charts import TOP, Categories, Histogram, Plan, Timeline
 from callboard.actors.datasets.primitives import Primitive
 
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 HEIGHT = 100
 """Pixels; the width is the client's."""
 
 
-def altair() -> Any:
-    """Return the module.
-
-    Raises:
-        ModuleNotFoundError: it is not installed.
-    """
-    return importlib.import_module("altair")
+def altair_is_installed() -> bool:
+    """Whether the code that draws a chart would run, found out without importing it, which takes a third of a second."""
+    return find_spec("altair") is not None
 
 
 def title(plan: Plan, name: str) -> str:
@@ -29,37 +27,39 @@ def title(plan: Plan, name: str) -> str:
 
 
 def chart_spec(plan: Plan, name: str, counts: list[dict[str, Primitive]]) -> str:
-    """Return a chart of the counts of the column ``name`` as vega-lite JSON text. For a worker thread."""
-    alt = altair()
-    chart = alt.Chart(alt.Data(values=counts))
-    heading = title(plan, name)
-    rows = alt.Y("rows:Q", title="rows")
-    tip_rows = alt.Tooltip("rows:Q", title="rows", format=",")
+    """Return a chart of the counts of the column ``name`` as vega-lite JSON text: what altair makes of `chart_code`."""
+    chart = {
+        "$schema": SCHEMA,
+        "data": {"values": counts},
+        "mark": {"type": "bar"},
+        "encoding": _encoding(plan, title(plan, name)),
+        "width": "container",
+        "height": HEIGHT,
+    }
+    return json.dumps(chart, allow_nan=False)
+
+
+def _encoding(plan: Plan, heading: str) -> dict[str, Any]:
+    rows = {"field": "rows", "type": "quantitative", "title": "rows"}
+    tip_rows = {**rows, "format": ","}
     if isinstance(plan, Histogram):
-        chart = chart.mark_bar().encode(
-            x=alt.X("start:Q", bin="binned", title=heading),
-            x2="end:Q",
-            y=rows,
-            tooltip=[
-                alt.Tooltip("start:Q", title="from"),
-                alt.Tooltip("end:Q", title="to"),
-                tip_rows,
-            ],
-        )
-    elif isinstance(plan, Timeline):
-        chart = chart.mark_bar().encode(
-            x=alt.X("start:T", title=heading),
-            y=rows,
-            tooltip=[alt.Tooltip("start:T", title="from"), tip_rows],
-        )
-    else:
-        chart = chart.mark_bar().encode(
-            x=alt.X("rows:Q", title="rows"),
-            y=alt.Y("value:N", sort=None, title=heading),
-            tooltip=[alt.Tooltip("value:N", title=heading), tip_rows],
-        )
-    text = chart.properties(width="container", height=HEIGHT).to_json(indent=None)
-    return str(text)
+        start = {"field": "start", "type": "quantitative"}
+        end = {"field": "end", "type": "quantitative"}
+        return {
+            "x": {**start, "bin": "binned", "title": heading},
+            "x2": {"field": "end"},
+            "y": rows,
+            "tooltip": [{**start, "title": "from"}, {**end, "title": "to"}, tip_rows],
+        }
+    if isinstance(plan, Timeline):
+        start = {"field": "start", "type": "temporal"}
+        return {
+            "x": {**start, "title": heading},
+            "y": rows,
+            "tooltip": [{**start, "title": "from"}, tip_rows],
+        }
+    value = {"field": "value", "type": "nominal", "title": heading}
+    return {"x": rows, "y": {**value, "sort": None}, "tooltip": [value, tip_rows]}
 
 
 def chart_code(plan: Plan, variable: str, name: str) -> str:
