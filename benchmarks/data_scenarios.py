@@ -142,9 +142,9 @@ def data_scenarios(name: str, cells: Wire) -> list[Scenario]:
         ),
         beside(
             "catalogue",
-            f"a cell makes an engine with {TABLES:,} tables",
+            f"a cell makes an engine with {TABLES:,} tables, four times",
             {"tables": BIG_CATALOGUE},
-            [Timed(1.5, made, discovered)],
+            [Timed(at, made, discovered) for at in (1.5, 2.5, 3.5, 4.5)],
             HANGING,
         ),
     ]

@@ -32,7 +32,7 @@ class Figures:
         return self.results[0].kernel
 
     def waits(self) -> list[float]:
-        """How long each tick took, of all rounds; beside a disturbance only those during it."""
+        """How long each tick took, of all rounds; beside a disturbance only those until its last answer."""
         return sorted(wait for result in self.results for wait in self._of(result))
 
     def p99s(self) -> list[float]:
@@ -47,8 +47,11 @@ class Figures:
     def _of(self, result: Result) -> list[float]:
         if self.scenario.disturbed is None:
             return result.waits()
-        ends = [answer.answered for answer in result.answers[:1] if answer.answered is not None]
-        return result.waits(self.scenario.disturbed, ends[0] if ends else float("inf"))
+        ends = [
+            float("inf") if answer.answered is None else answer.answered
+            for answer in result.answers
+        ]
+        return result.waits(self.scenario.disturbed, max(ends, default=float("inf")))
 
 
 @attrs.frozen

@@ -24,7 +24,8 @@ import trio
 from trio.abc import ReceiveStream, SendStream
 
 from callboard.kernel import Kernel
-from callboard.messages.codec import CommandDecodeError, decode_command
+from callboard.messages.codec import CommandDecodeError, decode_command, get_ready_for
+from callboard.messages.commands import COMMANDS
 from callboard.messages.notifications import CommandRejectedNotification, Notification
 from callboard.messages.structure import misfit
 from callboard.runtime import Frame, Lagged, StopReport, Subscription, fair_checkpoint
@@ -39,6 +40,8 @@ FLUSH = 5.0
 _CHUNK = 64 * 1024
 _LINES_AT_ONCE = 8
 """How many lines are dealt with between two checkpoints."""
+_PAUSE = 0.02
+"""Seconds between two steps of what is done beside commands at the start of a session."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -153,6 +156,7 @@ async def serve_stdio(
             async def read() -> None:
                 await inlet.read(receive)
 
+            reading.start_soon(_get_ready)
             reading.start_soon(ends, Ended.INPUT, read)
             reading.start_soon(ends, Ended.STOPPED, kernel.wait_stop_requested)
             reading.start_soon(ends, Ended.GONE, outlet.gone.wait)
@@ -163,6 +167,13 @@ async def serve_stdio(
             await outlet.finish()
         writing.cancel_scope.cancel()
     return SessionReport(reasons[0], inlet.lines, inlet.rejected, outlet.delivered, report)
+
+
+async def _get_ready() -> None:
+    """Make what decodes commands, little by little, for each would be felt when it first comes."""
+    for command_type in COMMANDS:
+        get_ready_for(command_type)
+        await trio.sleep(_PAUSE)
 
 
 @attrs.define(eq=False)

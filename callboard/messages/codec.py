@@ -37,6 +37,7 @@ __all__ = [
     "decode_notification",
     "encode_command",
     "encode_notification",
+    "get_ready_for",
 ]
 
 _logger = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class NotificationDecodeError(DecodeError):
 
 _encode = msgspec.json.Encoder().encode
 _parse = msgspec.json.Decoder().decode
-_structure = make_converter().structure
+_converter = make_converter()
+_structure = _converter.structure
 
 _NOTIFICATION_CLASSES = frozenset(NOTIFICATIONS)
 # Of outputs there are few, and looking for what can be spared costs more than it spares.
@@ -105,6 +107,11 @@ def decode_command(data: Data) -> Command:
     if isinstance(command, UpdateUIElementCommand) and not command.token:
         _logger.warning("an update-ui-element command has an empty token")
     return command
+
+
+def get_ready_for(command_type: type[Any]) -> None:
+    """Make what decodes commands of a type, which the first of them would wait for: 1 to 7 ms."""
+    _converter.get_structure_hook(command_type)
 
 
 def decode_notification(data: Data) -> Notification:

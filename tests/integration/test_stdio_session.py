@@ -16,9 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import memory_stream_one_way_pair, wait_all_tasks_blocked
 
+from callboard import stdio
 from callboard.kernel import Kernel, open_kernel
+from callboard.messages.commands import COMMANDS
 from callboard.messages.notifications import AlertNotification
 from callboard.stdio import Ended, LineSplitter, LineTooLong, SessionReport, serve_stdio
+from callboard.testing.simulation.cells import SimulatedSurroundings
 
 Line = dict[str, Any]
 
@@ -412,3 +415,23 @@ def test_where_the_stream_is_cut_does_not_matter(
     ]
     assert got.count(LineTooLong()) == expected.count(LineTooLong()) + len(too_long_blank)
     assert len(splitter._line) <= 8 + 1
+
+
+async def test_what_decodes_commands_is_made_step_by_step_while_a_session_lasts(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    made: list[tuple[type[Any], float]] = []
+    monkeypatch.setattr(
+        stdio, "get_ready_for", lambda kind: made.append((kind, trio.current_time()))
+    )
+    to_kernel, from_client = memory_stream_one_way_pair()
+    to_client, _ = memory_stream_one_way_pair()
+    async with (
+        open_kernel(surroundings=SimulatedSurroundings()) as kernel,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(serve_stdio, kernel, from_client, to_client)
+        await trio.sleep(2)
+        await to_kernel.aclose()
+    assert [kind for kind, _ in made] == list(COMMANDS)
+    assert all(later > earlier for (_, earlier), (_, later) in pairwise(made)), "ticks go between"

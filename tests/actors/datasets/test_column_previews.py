@@ -8,6 +8,7 @@ import importlib
 import json
 import math
 import statistics
+import subprocess
 import sys
 from decimal import Decimal
 from typing import Any
@@ -347,3 +348,14 @@ def test_the_counts_of_texts_are_those_of_python(library: str, values: list[str 
     if present:
         for row in drawn(found):
             assert present.count(row["value"]) == row["rows"]
+
+
+def test_a_chart_is_drawn_without_loading_altair() -> None:
+    code = (
+        "import sys, polars\n"
+        "from callboard.actors.datasets.columns import preview_column\n"
+        "found = preview_column(polars.DataFrame({'n': [1, 2, 2]}), 'n', variable='frame')\n"
+        "print(found.chart_spec is not None, 'altair' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert shown.stdout.split() == ["True", "False"]
