@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from callboard.testing.oracles import EVERY_RUN, isolated, without_secret
+from callboard.testing.oracles import EVERY_RUN, isolated, meanwhile, without_secret
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "semantics.md"
@@ -70,7 +70,7 @@ def test_every_promise_says_what_holds_it_in_simulations_and_in_a_real_process()
 
 def test_every_oracle_of_the_simulation_holds_some_promise() -> None:
     named = {name for simulated, _ in table().values() for _, name in SIMULATED.findall(simulated)}
-    asked = {oracle.__name__ for oracle in (*EVERY_RUN, isolated, without_secret)}
+    asked = {oracle.__name__ for oracle in (*EVERY_RUN, isolated, meanwhile, without_secret)}
     assert asked - named == set()
 
 

@@ -11,7 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from callboard.actors.requests import Refused
 from callboard.messages.commands import (
     COMMANDS,
+    DiscoverDataSourcesCommand,
+    GetCacheInfoCommand,
     InvokeFunctionCommand,
+    ListSecretKeysCommand,
     ModelCommand,
     ModelCustomMessage,
     UpdateUIElementCommand,
@@ -221,6 +224,41 @@ def isolated(record: Record, aimed_at: Collection[str]) -> Iterator[str]:
     for change in record.changes:
         if change.actor not in aimed_at and change.error is not None:
             yield f"{change.actor} crashed, though no fault was aimed at it: {change.error!r}"
+
+
+EXACT = 1e-6
+"""Seconds that sums of virtual times may be off."""
+WITHOUT_CELLS = (ListSecretKeysCommand, DiscoverDataSourcesCommand, GetCacheInfoCommand)
+"""Requests that name no variable and make one call, in a thread of their domain."""
+
+
+def meanwhile(record: Record, aimed_at: Collection[str], *, slowest: float) -> Iterator[str]:
+    """Requests that need no cell are answered in the time that their own call takes, whatever cells run.
+
+    A call takes ``slowest`` virtual seconds at most, and may have to wait for those of other requests to its domain.
+    Not asked of domains that a fault was aimed at, nor to be asked of a run in which something held up the control
+    thread.
+    """
+    ends = {settlement.seq: settlement for settlement in record.settlements}
+    for posted in record.posted:
+        settlement = ends.get(posted.envelope.seq)
+        if (
+            settlement is None
+            or not isinstance(posted.command, WITHOUT_CELLS)
+            or settlement.target in aimed_at
+        ):
+            continue
+        took = settlement.queued + settlement.ran
+        beside = sum(
+            handled.domain == settlement.target
+            and handled.envelope is not posted.envelope
+            and handled.envelope.posted_at <= posted.at + took
+            and posted.at <= handled.envelope._settled_at
+            for handled in record.handled
+        )
+        allowed = slowest * (1 + beside)
+        if settlement.outcome is Outcome.COMPLETED and took > allowed + EXACT:
+            yield f"{_what(posted)} was answered after {took:.3f} s, not within {allowed:g} s"
 
 
 READING = ("storage", "datasets", "sql")

@@ -60,13 +60,13 @@ def test_a_fault_that_is_not_simulated_is_bad_usage_and_names_its_test(
 
 def test_a_planted_bug_shows_what_a_failure_looks_like(capsys: pytest.CaptureFixture[str]) -> None:
     bug = ["--bug", "dropped last tick"]
-    assert main(["simulate", "--replay", "0", *bug, "--last", "5"]) == 1
+    assert main(["simulate", "--replay", "2", *bug, "--last", "5"]) == 1
     printed = capsys.readouterr().out
     assert "VIOLATED: serial, undisturbed: element s" in printed
-    assert "replay with: callboard simulate --replay 0 --bug 'dropped last tick'" in printed
+    assert "replay with: callboard simulate --replay 2 --bug 'dropped last tick'" in printed
     timeline = printed.partition("timeline:\n")[2].partition("VIOLATED")[0]
     assert len(timeline.splitlines()) == 6
-    assert main(["simulate", "--replay", "0"]) == 0
+    assert main(["simulate", "--replay", "2"]) == 0
 
 
 def test_the_bugs_that_can_be_planted_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

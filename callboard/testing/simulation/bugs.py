@@ -13,10 +13,12 @@ import attrs
 import trio
 
 import callboard.kernel.composition
+from callboard.actors.answering import Asked
 from callboard.actors.notebook.host import EngineHost
 from callboard.actors.notebook.plan import Foresight
 from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.ui import UIBehaviour
+from callboard.engines.placement import Place
 from callboard.messages.commands import ModelCommand
 from callboard.messages.conflation import UIBatch
 from callboard.redaction import Redactor
@@ -250,6 +252,16 @@ def _reads_too_late() -> AbstractContextManager[None]:
     return _replaced(NotebookReads, "waits_before", lambda waits: lambda self, seq: False)
 
 
+def _silent_while_busy() -> AbstractContextManager[None]:
+    def make(call: Any) -> Any:
+        async def wait(self: Asked[Any], function: Any, place: Any = None, **more: Any) -> Any:
+            return await call(self, function, Place.CELL_THREAD, **more)
+
+        return wait
+
+    return _replaced(Asked, "call", make)
+
+
 def _hasty_stop() -> AbstractContextManager[None]:
     def make(quiescence: Any) -> Any:
         async def skip(self: Supervisor[Any]) -> None:
@@ -266,7 +278,7 @@ _BUGS = (
         "forgotten leftovers",
         "a stop does not settle what it cancels",
         _stop_forgets_the_queue,
-        150,
+        300,
     ),
     Bug("hasty stop", "a stop throws away what is queued", _hasty_stop, 30),
     Bug("lost settlement", "a queued command that is cancelled never ends", _lost_settlement, 30),
@@ -281,6 +293,7 @@ _BUGS = (
         _reads_too_late,
         30,
     ),
+    Bug("silent while busy", "requests wait for the cell that runs", _silent_while_busy, 30),
     Bug("leaked task", "an actor leaves a task behind", _leaked_task, 1),
     Bug(
         "restart loses the mailbox", "what is queued at a crash is gone", _restart_loses_mailbox, 30
@@ -291,7 +304,7 @@ _BUGS = (
     Bug("unbounded mailbox", "a mailbox takes more than it may", _unbounded_mailbox, 30),
     Bug("skipped ends", "a slow reader misses how commands ended", _skipped_ends, 30),
     Bug("leaked secret", "credentials are not taken out", _leaked_secret, 30),
-    Bug("crash spreads", "one domain's failures make another one wait", _crash_spreads, 30),
+    Bug("crash spreads", "one domain's failures make another one wait", _crash_spreads, 60),
     Bug(
         "lasting interrupt",
         "an interrupt hits the run after the one it was for",

@@ -42,10 +42,12 @@ from callboard.testing.simulation.steps import (
     Withdraw,
 )
 from callboard.testing.simulation.workload import CELLS, Author, Workload
-from callboard.testing.simulation.world import SECRET, World, open_world
+from callboard.testing.simulation.world import SECRET, SLOWEST, World, open_world
 from callboard.testing.trace import Trace
 
 _PHASE = 3.0
+_HOLDING = frozenset({"control-block", "gil-held"})
+"""Faults that make everything late."""
 _ON_CELLS = ("notebook", "ui", "functions")
 
 
@@ -316,6 +318,11 @@ class _Run:
             fault.domain for fault in scenario.plan.faults if fault.kind.point is not Point.THREAD
         }
         found += [f"isolated: {text}" for text in oracles.isolated(record, aimed_at)]
+        if not _HOLDING & {fault.name for fault in scenario.plan.faults}:
+            touched = {fault.domain for fault in scenario.plan.faults}
+            found += [
+                f"meanwhile: {text}" for text in oracles.meanwhile(record, touched, slowest=SLOWEST)
+            ]
         found += [f"secret: {text}" for text in oracles.without_secret(record, SECRET)]
         compared = bool(self.first and not self.healed)
         if self.first is not None and self.first.owed and self.healed:

@@ -377,6 +377,17 @@ class Author:
             )
         )
 
+    def _without_cells(self) -> Command:
+        """Ask what needs neither a variable nor the cell thread."""
+        request = RequestId(self.new("request"))
+        return self.rng.choice(
+            (
+                ListSecretKeysCommand(request),
+                DiscoverDataSourcesCommand(request),
+                GetCacheInfoCommand(),
+            )
+        )
+
     def _absent(self) -> Command:
         request, name = RequestId(self.new("request")), VariableName("db")
         return self.rng.choice(
@@ -414,13 +425,14 @@ _WRITERS: tuple[Callable[[Author], Command], ...] = (
     Author._install,
     lambda author: author.call(author.rng.choice(("quick", "quick", "slow", "bad", "none"))),
     Author._absent,
+    Author._without_cells,
     Author._read,
     lambda author: ExecuteStaleCellsCommand(),
     lambda author: author.everything(),
     lambda author: author.anew(),
     lambda author: RenameNotebookCommand(author.new("notebook") + ".py"),
 )
-_WEIGHTS = (40, 8, 8, 8, 2, 2, 2, 1, 4, 3, 6, 4, 16, 2, 1, 1, 1)
+_WEIGHTS = (40, 8, 8, 8, 2, 2, 2, 1, 4, 3, 6, 4, 6, 16, 2, 1, 1, 1)
 
 _ASKED: dict[str, Callable[[Author], Command]] = {
     "storage": Author.entries,
