@@ -8,6 +8,7 @@ VENV ?= .venv
 ARGS ?=
 SEEDS ?= 10000
 MINUTES ?= 30
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 WORKERS ?= logical
 
 BIN := $(VENV)/bin
@@ -35,7 +36,7 @@ quick: $(DEV)  ## the tests that take milliseconds
 	@$(BIN)/python -m pytest -m 'not slow' $(PARALLEL) $(ARGS)
 
 soak: $(DEV)  ## simulate SEEDS=10000 kernels with faults, then bear everything at once for MINUTES=30
-	@$(BIN)/callboard simulate --seeds $(SEEDS) $(ARGS)
+	@$(BIN)/callboard simulate --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --json benchmarks/results/soak.json
 
 check: $(DEV)  ## lint, formatting, types, import rules

@@ -172,6 +172,13 @@ def _simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--first", type=int, default=0, metavar="SEED", help="the seed to begin with (default: 0)"
     )
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="run them in so many processes, each seed as it runs alone (default: 1)",
+    )
     parser.add_argument("--replay", type=int, metavar="SEED", help="show one seed in full")
     parser.add_argument(
         "--bug",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from callboard.cli import main
@@ -74,3 +76,13 @@ def test_the_bugs_that_can_be_planted_are_listed(capsys: pytest.CaptureFixture[s
     assert "dropped last tick" in capsys.readouterr().out
     assert main(["simulate", "--bug", "gremlins"]) == 2
     assert "there is no bug 'gremlins'" in capsys.readouterr().err
+
+
+def test_several_processes_find_what_one_finds(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for jobs in ("1", "2"):
+        bug = ["--bug", "silent while busy", "--failures", "1", "--last", "1"]
+        assert main(["simulate", "--first", "2", "--seeds", "30", "--jobs", jobs, *bug]) == 1
+        shown.append(re.sub(r" in [\d.]+ s:", "", capsys.readouterr().out))
+    assert shown[0] == shown[1]
+    assert "VIOLATED: meanwhile" in shown[0]
