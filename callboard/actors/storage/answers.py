@@ -103,7 +103,9 @@ class StorageAnswers:
         check_path("path", path)
         backend = await self._backend(request, command.namespace)
         most = self.max_download_bytes
-        most = min(most, self.files.max_file_bytes if self.files else MAX_DATA_URL_BYTES)
+        most = min(
+            most, self.files.max_file_bytes if self.files is not None else MAX_DATA_URL_BYTES
+        )
         fetching = Fetching(path, preview=command.preview, max_bytes=most)
         fetched = await _call(request, backend, partial(fetch, backend, fetching))
         return StorageDownloadReadyNotification(
@@ -174,7 +176,7 @@ class StorageAnswers:
 
 
 async def _call(request: Request[Any], backend: Backend, function: Callable[[Stop], T]) -> T:
-    stop = Stop()
+    stop = Stop(request.progress("bytes"))
 
     def guarded() -> T:
         try:
