@@ -14,6 +14,7 @@ KNOWN: tuple[Known, ...] = (
         "callboard's own: settlement, rejection and replay are not part of marimo's protocol",
         (
             "notification command-settled: only in callboard",
+            "notification command-progress: only in callboard",
             "notification command-rejected: only in callboard",
             "notification resync: only in callboard",
         ),

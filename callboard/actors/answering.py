@@ -12,11 +12,13 @@ import trio
 from callboard.actors.domain import Domain
 from callboard.actors.host import BetweenCells
 from callboard.actors.outbox import Encoded, Outbox
+from callboard.actors.progress import Progress
 from callboard.actors.quiet import Quiet
 from callboard.actors.requests import Answers, Reads, Refused
 from callboard.engines.placement import Place
-from callboard.messages.notifications import Notification
-from callboard.messages.replies import error_reply
+from callboard.messages.commands import COMMAND_TAGS
+from callboard.messages.notifications import CommandProgressNotification, Notification
+from callboard.messages.replies import command_id, error_reply
 from callboard.runtime import ActorContext, Envelope, NoThread, Outcome, Workers
 from callboard.runtime.errors import describe
 
@@ -186,6 +188,20 @@ class Asked(Generic[C]):
         await self.means.quiet.come()
         with suppress(Exception):
             await self.means.workers.call(function)
+
+    def progress(self, unit: str) -> Progress:
+        """Return what a call tells how far it is."""
+        command: Any = self.command
+        envelope = self.envelope
+
+        def tell(done: int, total: int | None) -> None:
+            tag = COMMAND_TAGS.get(type(command))
+            # Nobody waits for the kernel's own messages.
+            if tag is not None and envelope.outcome is None:
+                told = CommandProgressNotification(tag, command_id(command), done, total, unit)
+                self.notify(told)
+
+        return Progress(tell)
 
     def notify(self, notification: Notification) -> None:
         """Tell all subscribers something that is not the reply, after what this domain has told them before."""

@@ -69,6 +69,13 @@ class Request(Protocol, Generic[C_co]):
         call; what it returns or raises is dropped. It is not made at all if the kernel or the domain ends before.
         """
 
+    def progress(self, unit: str) -> Callable[[int, int | None], object]:
+        """Return what a call tells how far it is: how many of a unit are done, of how many (None: nobody knows).
+
+        It may be called from any thread, as often as the call likes; now and then all subscribers are told, until the
+        request has ended.
+        """
+
     def notify(self, notification: Notification) -> None:
         """Tell all subscribers something, such as how far a long request is; not the reply."""
 

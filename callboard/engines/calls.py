@@ -13,6 +13,14 @@ CANCEL_PATIENCE: Final = 10.0
 """Seconds that a call waits, behind its query, for a server to answer that it has cancelled it."""
 
 
+Progress = Callable[[int, int | None], object]
+"""Told how much of a call is done, of how much; None where nobody knows. Quick, from the thread of the call."""
+
+
+def nobody(done: int, total: int | None) -> None:
+    """Hear how far a call is, and do not care."""
+
+
 class Interrupted(Exception):
     """A call was interrupted between two of its steps."""
 
@@ -39,9 +47,9 @@ class Calls:
         self._running: list[Call] = []
 
     @contextmanager
-    def running(self) -> Iterator[Call]:
-        """Have one call under way within the block."""
-        call = Call(self._lock)
+    def running(self, progress: Progress = nobody) -> Iterator[Call]:
+        """Have one call under way within the block; ``progress`` is told how far it is."""
+        call = Call(self._lock, progress)
         with self._lock:
             self._running.append(call)
         try:
@@ -60,8 +68,9 @@ class Calls:
 class Call:
     """One call under way."""
 
-    def __init__(self, lock: threading.RLock) -> None:
+    def __init__(self, lock: threading.RLock, progress: Progress) -> None:
         self._lock = lock
+        self._progress = progress
         self._cancels: list[Cancel] = []
         self._asking: list[threading.Thread] = []
         self.interrupted = False
@@ -70,6 +79,11 @@ class Call:
         """Raise `Interrupted` if somebody interrupted this call; for between two queries."""
         if self.interrupted:
             raise Interrupted("interrupted")
+
+    def reached(self, done: int, total: int | None) -> None:
+        """Say how many parts of how many have been looked into; raise `Interrupted` if somebody interrupted this."""
+        self.check()
+        self._progress(done, total)
 
     @contextmanager
     def cancelled_by(self, cancel: Cancel | None) -> Iterator[None]:

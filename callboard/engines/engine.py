@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import attrs
 
-from callboard.engines.calls import Call, Calls, Interrupted
+from callboard.engines.calls import Call, Calls, Interrupted, Progress, nobody
 from callboard.engines.discovery import CHEAP_DIALECTS, Discovery, Wanted
 from callboard.messages.payloads import Database, DataSourceConnection, DataTable, Schema
 from callboard.redaction import without_credentials
@@ -95,8 +95,10 @@ class Engine(ABC):
         """
         self._calls.interrupt()
 
-    def connection(self, depth: Discovery | None = None) -> DataSourceConnection:
-        """Describe the engine as deep as asked. Blocks.
+    def connection(
+        self, depth: Discovery | None = None, progress: Progress = nobody
+    ) -> DataSourceConnection:
+        """Describe the engine as deep as asked. Blocks. ``progress`` is told how many schemas have been looked into.
 
         What cannot be looked up is left out, down to nothing at all for a closed connection; the log says why.
 
@@ -105,7 +107,7 @@ class Engine(ABC):
         """
         content = Content([])
         if self.has_catalog:
-            with self._calls.running() as call:
+            with self._calls.running(progress) as call:
                 try:
                     self._learn(call)
                     content = self._content(call, self._wanted(depth or Discovery()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import attrs
@@ -57,10 +58,11 @@ class IbisEngine(Engine):
         room = MAX_LISTED_COLUMNS
         with call.cancelled_by(canceller(self._connection())):
             databases = []
+            done = count()
             for catalog in self._catalogs():
                 schemas = []
                 for schema in self._schema_names(catalog) if wanted.schemas else ():
-                    call.check()
+                    call.reached(next(done), None)
                     tables = []
                     if wanted.tables:
                         tables = self._attempt(call, self._listed, catalog, schema) or []

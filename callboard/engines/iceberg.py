@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 from callboard.engines.calls import Call
@@ -45,13 +46,14 @@ class IcebergEngine(Engine):
     def _content(self, call: Call, wanted: Wanted) -> Content:
         room = MAX_LISTED_COLUMNS
         databases = []
+        done = count()
         for top in sorted(self._namespaces(())):
             call.check()
             schemas = []
             if wanted.schemas:
                 inner = self._attempt(call, self._namespaces, top) or []
                 for namespace in (top, *inner):
-                    call.check()
+                    call.reached(next(done), None)
                     tables = []
                     if wanted.tables:
                         tables = self._attempt(call, self._listed, namespace) or []

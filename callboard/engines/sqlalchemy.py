@@ -62,8 +62,9 @@ class SQLAlchemyEngine(Engine):
             schemas = []
             if wanted.schemas:
                 room = MAX_LISTED_COLUMNS
-                for name in self._schema_names(inspector):
-                    call.check()
+                names = self._schema_names(inspector)
+                for number, name in enumerate(names):
+                    call.reached(number, len(names))
                     look = self._looked_into
                     tables = (
                         self._attempt(call, look, connection, inspector, name, wanted, room) or []

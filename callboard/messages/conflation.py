@@ -22,6 +22,7 @@ from callboard.messages.commands import (
 from callboard.messages.ids import ModelId, UIElementId
 from callboard.messages.notifications import (
     CellOpNotification,
+    CommandProgressNotification,
     Notification,
     VariablesNotification,
 )
@@ -186,9 +187,11 @@ def as_batch(command: Command | UIBatch) -> UIBatch | None:
 def state_key(notification: Notification) -> Hashable | None:
     """Say which notifications replace each other for a subscriber that is behind; None: keep every one.
 
-    Only those that are the whole truth about something: the list of variables, and of a cell its status, staleness
-    and output, each kind of message by itself. Console text, replies and settlements are kept.
+    Only those that are the whole truth about something: the list of variables, how far a command is, and of a cell its
+    status, staleness and output, each kind of message by itself. Console text, replies and settlements are kept.
     """
+    if isinstance(notification, CommandProgressNotification):
+        return ("progress", notification.type, notification.id)
     if isinstance(notification, VariablesNotification):
         return "variables"
     if isinstance(notification, CellOpNotification) and not notification.console:

@@ -510,6 +510,23 @@ class CommandSettledNotification:
 
 
 @attrs.frozen
+class CommandProgressNotification:
+    """How far a command is that takes long, told twice a second at most.
+
+    ``done`` of ``total`` have been done, in the unit that ``unit`` names: ``bytes`` or ``schemas``.
+    ``total`` is None where nobody knows it. ``type`` and ``id`` are those of the command, as in
+    `CommandSettledNotification`.
+    """
+
+    op: Literal["command-progress"] = attrs.field(default="command-progress", init=False)
+    type: str
+    id: str | None
+    done: int
+    total: int | None
+    unit: str
+
+
+@attrs.frozen
 class CommandRejectedNotification:
     """Something that came in is no command.
 
@@ -578,6 +595,7 @@ Notification = (
     | DataSourceDiscoveryResultNotification
     | ConsumerCapabilitiesNotification
     | CommandSettledNotification
+    | CommandProgressNotification
     | CommandRejectedNotification
     | ResyncNotification
 )

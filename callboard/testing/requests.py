@@ -26,6 +26,8 @@ class DirectRequest(Generic[C]):
     """What was notified."""
     places: list[Place] = attrs.field(factory=list)
     """Where calls ran, in their order."""
+    steps: list[tuple[str, int, int | None]] = attrs.field(factory=list)
+    """How far calls said that they were: unit, done, total."""
     later: list[Callable[[], object]] = attrs.field(factory=list)
     """What is to be called at a quiet moment."""
 
@@ -54,6 +56,10 @@ class DirectRequest(Generic[C]):
     def call_later(self, function: Callable[[], object]) -> None:
         """Take note of a call for later."""
         self.later.append(function)
+
+    def progress(self, unit: str) -> Callable[[int, int | None], object]:
+        """Return what takes note of each step."""
+        return lambda done, total: self.steps.append((unit, done, total))
 
     def notify(self, notification: Notification) -> None:
         """Take note of a notification."""

@@ -18,8 +18,9 @@ from callboard.messages.commands import (
     ModelUpdateMessage,
     UpdateUIElementCommand,
 )
-from callboard.messages.conflation import REMEMBERED_TOKENS, UIBatch, as_batch
+from callboard.messages.conflation import REMEMBERED_TOKENS, UIBatch, as_batch, state_key
 from callboard.messages.ids import ModelId, UIElementId
+from callboard.messages.notifications import CommandProgressNotification
 from callboard.messages.payloads import BufferPath, HTTPRequest, RequestURL
 from callboard.testing.strategies import commands, element_updates, model_updates
 
@@ -226,3 +227,11 @@ def test_a_custom_message_is_no_tick() -> None:
 @given(commands(*(cls for cls in COMMANDS if cls not in (UpdateUIElementCommand, ModelCommand))))
 def test_only_element_and_model_updates_are_ticks(command: Command) -> None:
     assert as_batch(command) is None
+
+
+def test_how_far_a_command_is_replaces_how_far_it_was_and_no_other() -> None:
+    def progress(identity: str, done: int) -> CommandProgressNotification:
+        return CommandProgressNotification("storage-download", identity, done, 100, "bytes")
+
+    assert state_key(progress("a", 1)) == state_key(progress("a", 2)) is not None
+    assert state_key(progress("a", 1)) != state_key(progress("b", 1))

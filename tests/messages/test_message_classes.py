@@ -110,6 +110,7 @@ active-line cell_id* line
 data-source-discovery-result request_id* sources*
 consumer-capabilities consumer_capabilities*
 command-settled type* id* outcome* domain* reason* queued_ms* ran_ms*
+command-progress type* id* done* total* unit*
 command-rejected reason* path type id
 resync reason* seq*
 """

@@ -108,5 +108,6 @@ async def list_data_source_connection(
 ) -> DataSourceConnectionsNotification:
     """Describe one engine. A checkpoint."""
     engine = await engine_named(request, request.command.engine)
-    connection = await call_engine(request, engine, lambda: engine.connection(depth))
+    progress = request.progress("schemas")
+    connection = await call_engine(request, engine, lambda: engine.connection(depth, progress))
     return DataSourceConnectionsNotification([connection])

@@ -135,7 +135,13 @@ class FsspecBackend:
         else:
             # Servers of the web may ignore a range, which only this way of reading bounds.
             chunks = _stream(target.fs, inside, max_bytes, stop)
-        return b"".join(chunks)[:max_bytes]
+        parts: list[bytes] = []
+        done = 0
+        for chunk in chunks:
+            parts.append(chunk)
+            done += len(chunk)
+            stop.reached(done, size)
+        return b"".join(parts)[:max_bytes]
 
     def _open(self, field: str, path: str, stop: Stop) -> tuple[Target, str]:
         """Check a client's path; return the filesystem for it, and the path there."""

@@ -133,7 +133,7 @@ class HuggingFaceBackend:
         missing = max_bytes
         with fs.open(f"{place.prefix}{place.id}/{place.inside}", "rb") as file:
             while missing > 0:
-                stop.check()
+                stop.reached(max_bytes - missing, size)
                 part = file.read(min(missing, _READ_BYTES))
                 if not part:
                     break

@@ -133,10 +133,10 @@ class ObstoreBackend:
         chunks: list[bytes] = []
         missing = max_bytes
         for chunk in result.stream(min_chunk_size=min(max_bytes, _READ_BYTES)):
-            stop.check()
             part = bytes(chunk)[:missing]
             chunks.append(part)
             missing -= len(part)
+            stop.reached(max_bytes - missing, size)
             if missing <= 0:
                 break
         return b"".join(chunks)

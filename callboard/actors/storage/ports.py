@@ -8,6 +8,7 @@ from typing import Protocol
 
 import attrs
 
+from callboard.engines.calls import Progress, nobody
 from callboard.engines.placement import Placement
 from callboard.messages.ids import VariableName
 from callboard.messages.payloads import StorageEntry, StorageNamespace
@@ -22,9 +23,10 @@ class Abandoned(Exception):
 
 
 class Stop:
-    """Tells a thread that nobody waits for its work any more. Any thread may use it."""
+    """Tells a thread that nobody waits for its work any more, and those who wait how far it is. For any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress = nobody) -> None:
+        self._progress = progress
         self._lock = threading.Lock()
         self._stopped = False
         self._callbacks: list[Callable[[], object]] = []
@@ -49,6 +51,11 @@ class Stop:
         """Raise `Abandoned` if nobody waits."""
         if self._stopped:
             raise Abandoned
+
+    def reached(self, done: int, total: int | None) -> None:
+        """Say how many bytes of how many have been read; raise `Abandoned` if nobody waits."""
+        self.check()
+        self._progress(done, total)
 
 
 @attrs.frozen

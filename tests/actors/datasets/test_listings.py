@@ -106,6 +106,17 @@ async def test_an_engine_is_described_as_deep_as_the_user_wants(engine: Any) -> 
     assert all(len(table.columns) == 3 for table in schema.tables)
 
 
+async def test_while_schemas_are_looked_into_it_is_told_how_many_have_been(engine: Any) -> None:
+    with engine.connect() as connection:
+        for number in range(3):
+            connection.exec_driver_sql(f"ATTACH ':memory:' AS part_{number}")
+    answers = DatasetsAnswers(lambda: Discovery(True, True, True))
+    request = DirectRequest[Any](ListDataSourceConnectionCommand(DB), {"db": engine})
+    reply: Any = await answers.answer(request)
+    assert len(reply.connections[0].databases[0].schemas) == 4
+    assert request.steps == [("schemas", done, 4) for done in range(4)]
+
+
 async def test_an_invalid_configuration_is_as_none_and_the_log_says_so(
     engine: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
