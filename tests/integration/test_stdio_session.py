@@ -227,6 +227,21 @@ async def test_a_line_that_is_too_long_is_skipped_and_answered_once() -> None:
     assert (client.report.lines, client.report.rejected) == (2, 1)
 
 
+async def test_answers_that_came_before_the_end_of_the_input_are_used_and_then_there_are_no_more() -> (
+    None
+):
+    async with session() as client:
+        await client.run(a="(input(), input())", b="input()")
+        for text in ("one", "two"):
+            await client.send({"type": "stdin", "text": text})
+        await client.end()
+        while await client.read() is not None:
+            pass
+    shown = [line["output"]["data"] for line in client.heard if line.get("output")]
+    assert shown[0] == "('one', 'two')"
+    assert shown[1][0]["exception_type"] == "EOFError"
+
+
 async def test_input_is_answered_by_stdin_lines() -> None:
     async with session() as client:
         await client.run(a="name = input('who? ')\nprint('hello', name)")

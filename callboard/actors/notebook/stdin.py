@@ -33,31 +33,32 @@ class Stdin:
     _lines: queue.SimpleQueue[str] = attrs.field(factory=queue.SimpleQueue, init=False)
 
     def feed(self, line: str) -> bool:
-        """Answer a question; False when more lines wait than are kept."""
-        if self._lines.qsize() >= self.limit:
+        """Answer a question; False when more lines wait than are kept, or none is taken any more."""
+        if self.closed or self._lines.qsize() >= self.limit:
             return False
         self._lines.put(line)
         return True
 
     def close(self) -> None:
-        """Make every question, the waiting one included, raise ``EOFError``."""
+        """Take no more lines: questions beyond those that have come, the waiting one included, raise ``EOFError``."""
         self.closed = True
 
     def ask(self, cell_id: CellId | None, prompt: str, *, password: bool = False) -> str:
         """Send the prompt and wait for the answer, without its line end.
 
         Raises:
-            EOFError: there is no channel to read from (run mode), or it was closed.
+            EOFError: there is no channel to read from (run mode), or it was closed and its lines are used up.
         """
-        if self.closed or cell_id is None:
+        if cell_id is None or (self.closed and self._lines.empty()):
             raise EOFError("this kernel has no standard input")
         question = CellOutput.prompt(prompt, password=password)
         with self.gate.shielded():
             self.console.flush()
             self.emit(CellOpNotification(cell_id=cell_id, console=question))
-        while not self.closed:
+        while True:
+            last = self.closed  # looked at first: whoever closes it has put in all lines before
             try:
                 return self._lines.get(timeout=_POLL).rstrip("\n")
             except queue.Empty:
-                continue
-        raise EOFError("the standard input of this kernel was closed")
+                if last:
+                    raise EOFError("the standard input of this kernel was closed") from None
