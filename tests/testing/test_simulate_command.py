@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 
 from callboard.cli import main
 from callboard.testing.simulation.bugs import planted
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_seeds_that_pass_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,3 +90,21 @@ def test_several_processes_find_what_one_finds(capsys: pytest.CaptureFixture[str
         shown.append(re.sub(r" in [\d.]+ s:", "", capsys.readouterr().out))
     assert shown[0] == shown[1]
     assert "VIOLATED: meanwhile" in shown[0]
+
+
+PAGES = (ROOT / "README.md", ROOT / "docs" / "testing.md")
+SHOWN = re.compile(r"```console\n\$ callboard (simulate [^\n]*--bug [^\n]*)\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_the_pages_show_of_a_failure_is_what_is_printed(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ((command, shown),) = SHOWN.findall(page.read_text(encoding="utf-8"))
+    assert main(shlex.split(command)) == 1
+    printed = iter(capsys.readouterr().out.splitlines())
+    lines = [line for line in shown.splitlines() if line != "..."]
+    assert len(lines) > 5
+    missing = [line for line in lines if line not in printed]
+    assert missing == [], "in this order, with others between them"
