@@ -67,11 +67,18 @@ class CallExited(ActorError):
 
 
 def describe(error: BaseException) -> str:
-    """Say what was raised, for a reason: in a bounded text without credentials. Never raises."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+    """Say what was raised, for a reason: in a bounded text without credentials. Never raises.
+
+    Of several exceptions it says the first, and how many there were.
+    """
+    more = 0
+    while isinstance(error, BaseExceptionGroup):
+        more += len(error.exceptions) - 1
         error = error.exceptions[0]
+    others = f" (and {more} more)" if more else ""
     try:
         text = excerpt(str(error), MAX_REASON)
     except Exception:  # its class computes the text, and may fail at it
         text = ""
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = type(error).__name__
+    return f"{name}: {text}{others}" if text else name + others

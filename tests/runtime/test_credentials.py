@@ -78,3 +78,12 @@ def test_dead_letters_that_keep_messages_do_not_show_them() -> None:
     letters.record("a secret", seq=1, target="a", cause=Cause.FULL, reason="full", at=0.0)
     assert letters.latest()[0].message == "a secret"
     assert "a secret" not in repr(letters.latest())
+
+
+def test_of_several_exceptions_the_first_is_said_and_how_many_there_were() -> None:
+    first = ExceptionGroup("", [ValueError("https://me:hunter2@host is bad"), OSError("disk")])
+    several = ExceptionGroup("unhandled errors", [first, KeyError("k")])
+    assert describe(several).startswith("ValueError: ")
+    assert describe(several).endswith(" is bad (and 2 more)")
+    assert "hunter2" not in describe(several)
+    assert describe(ExceptionGroup("", [ExceptionGroup("", [OSError()])])) == "OSError"
