@@ -9,7 +9,7 @@ import inspect
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from functools import partial
 from types import FrameType, TracebackType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
@@ -20,6 +20,11 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+_BEING_STARTED: Mapping[object, object] = getattr(threading, "_limbo", {})
+"""Threads that are being started. ``threading.enumerate`` has them too, but takes a lock, and whoever has that may be
+waiting for the gate's."""
+_SOON = 0.0005
+"""Seconds after which it is looked again whether a thread is being started."""
 _REPEAT = 0.02
 """Seconds after which a signal that was not heard is sent again."""
 _ECHO = 0.1
@@ -55,11 +60,18 @@ class ThreadBreaker:
     a socket read) ends first; source: the C API documentation of ``PyThreadState_SetAsyncExc``. If these are the
     bytecodes of a destructor or of a weak reference's callback, the exception is ignored as any other is there, and
     the user has to ask again.
+
+    Before 3.12 a thread that is being started goes by the number of the one that starts it, and would be struck in its
+    place: it would die before it has begun, and whoever waits for its beginning would wait for ever. So a strike waits
+    until no thread is being started.
     """
 
     def __init__(self, thread_id: int) -> None:
         self._thread_id = ctypes.c_ulong(thread_id)
         self._pending = False
+        self._waits = False
+        """Whether a thread waits for a moment in which the strike hits the right one."""
+        self._lock = threading.RLock()
         breaker = self
 
         class Struck(KeyboardInterrupt):
@@ -76,16 +88,35 @@ class ThreadBreaker:
 
     def strike(self) -> None:
         """Schedule ``KeyboardInterrupt`` in the thread."""
-        self._pending = True
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread_id, self._exception)
+        with self._lock:
+            self._pending = True
+            if self._strike() or self._waits:
+                return
+            self._waits = True
+        threading.Thread(target=self._wait, name="callboard interrupt", daemon=True).start()
 
     def recall(self) -> bool:
         """Drop a scheduled ``KeyboardInterrupt``."""
         if not self._pending:
             return False
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread_id, None)
-        pending, self._pending = self._pending, False
-        return pending
+        with self._lock:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread_id, None)
+            pending, self._pending = self._pending, False
+            return pending
+
+    def _strike(self) -> bool:
+        if _BEING_STARTED:
+            return False
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread_id, self._exception)
+        return True
+
+    def _wait(self) -> None:
+        while True:
+            time.sleep(_SOON)
+            with self._lock:
+                if not self._pending or self._strike():
+                    self._waits = False
+                    return
 
     def heard(self) -> bool:
         """Say that no signal is of this breaker."""
