@@ -225,7 +225,9 @@ class _Inlet:
             self.kernel.interrupt()
         elif kind == "stdin":
             if not self.kernel.send_stdin(value):
-                self._reject("too many answers wait for a question", None, kind)
+                self._reject(
+                    "too many answers wait for a question, or none is asked any more", None, kind
+                )
         elif not self.kernel.cancel(value):
             self._reject("no command that is queued or running has this id", field, kind, value)
 

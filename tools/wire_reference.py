@@ -200,4 +200,4 @@ def _something(annotation: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.buffer.write(page().encode())

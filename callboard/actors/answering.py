@@ -140,6 +140,8 @@ class Asked(Generic[C]):
     means: Means
     nursery: trio.Nursery
     """The actor's: what is started there outlives the request."""
+    later: set[Callable[[], object]]
+    """The calls that wait for a quiet moment, of all requests of the actor."""
 
     @property
     def command(self) -> C:
@@ -182,10 +184,13 @@ class Asked(Generic[C]):
 
     def call_later(self, function: Callable[[], object]) -> None:
         """Have blocking code called off the control thread at a quiet moment."""
-        self.nursery.start_soon(self._call_later, function)
+        if function not in self.later:
+            self.later.add(function)
+            self.nursery.start_soon(self._call_later, function)
 
     async def _call_later(self, function: Callable[[], object]) -> None:
         await self.means.quiet.come()
+        self.later.remove(function)
         with suppress(Exception):
             await self.means.workers.call(function)
 
@@ -220,10 +225,12 @@ class AnsweringBehaviour(Generic[C]):
     at_a_time: int = AT_A_TIME
     _context: ActorContext[C] = attrs.field(init=False)
     _places: trio.CapacityLimiter = attrs.field(init=False)
+    _later: set[Callable[[], object]] = attrs.field(init=False)
 
     async def on_start(self, context: ActorContext[C]) -> None:
         """Get ready for requests."""
         self._context = context
+        self._later = set()
         self._places = trio.CapacityLimiter(self.at_a_time)
 
     async def handle(self, envelope: Envelope[C]) -> None:
@@ -239,7 +246,7 @@ class AnsweringBehaviour(Generic[C]):
             refusal: Refused | None = None
             try:
                 reply = await self.answers.answer(
-                    Asked(envelope, self.means, self._context.nursery)
+                    Asked(envelope, self.means, self._context.nursery, self._later)
                 )
             except Refused as error:
                 refusal = error

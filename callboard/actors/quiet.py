@@ -1,4 +1,4 @@
-"""Moments in which nobody waits for anything, for work that can be left for one."""
+"""Moments in which the kernel has nothing to do, for work that can be left for one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ QUIET_SECONDS = 1.0
 
 @attrs.frozen
 class Quiet:
-    """Tells when nothing has been asked of the kernel for `QUIET_SECONDS`. Trio thread only."""
+    """Tells when nothing has been asked for `QUIET_SECONDS` and nothing is under way. Trio thread only."""
 
     accepted: Callable[[], int]
     """How many commands have been accepted until now."""
+    in_flight: Callable[[], int]
+    """How many of them have not ended."""
 
     async def come(self) -> None:
         """Wait for a quiet moment, which may never come. A checkpoint."""
         before = -1
-        while (accepted := self.accepted()) != before:
+        while (accepted := self.accepted()) != before or self.in_flight():
             before = accepted
             await trio.sleep(QUIET_SECONDS)

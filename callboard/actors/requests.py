@@ -65,8 +65,9 @@ class Request(Protocol, Generic[C_co]):
     def call_later(self, function: Callable[[], object]) -> None:
         """Have blocking code called off the control thread once nothing has been asked of the kernel for a second.
 
-        For what later requests gain by, such as an import. The request may be over by then, and nobody waits for the
-        call; what it returns or raises is dropped. It is not made at all if the kernel or the domain ends before.
+        And nothing is under way. For what later requests gain by, such as an import. The request may be over by then,
+        and nobody waits for the call; what it returns or raises is dropped. One that is equal to a call that waits
+        already is left out. It is not made at all if the kernel stops or the actor crashes before.
         """
 
     def progress(self, unit: str) -> Callable[[int, int | None], object]:

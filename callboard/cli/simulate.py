@@ -73,7 +73,7 @@ def _replay(options: argparse.Namespace) -> int:
             result = shrink(result)
     print(result.text(options.last))
     print(f"fired: {_counts(result.fired)}")
-    return _verdict([] if result.passed else [result.seed], options.bug)
+    return _verdict([] if result.passed else [result.seed], options)
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -103,7 +103,7 @@ def _simulate(options: argparse.Namespace) -> int:
         f"{compared} compared with a serial run in both phases, the others in one"
     )
     print(f"faults that struck: {_counts(fired)}")
-    return _verdict([ran.seed for ran in failed], options.bug)
+    return _verdict([ran.seed for ran in failed], options)
 
 
 def _run(seed: int, *, faults: Iterable[str], bug: str | None, last: int) -> _Ran:
@@ -147,10 +147,11 @@ def _workers(jobs: int) -> Iterator[Callable[..., Iterator[_Ran]]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _verdict(failed: Iterable[int], bug: str | None) -> int:
-    planted = "" if bug is None else f" --bug {bug!r}"
+def _verdict(failed: Iterable[int], options: argparse.Namespace) -> int:
+    also = "" if options.bug is None else f" --bug {options.bug!r}"
+    also += "".join(f" --fault {name}" for name in options.fault)
     for seed in failed:
-        print(f"replay with: callboard simulate --replay {seed}{planted}")
+        print(f"replay with: callboard simulate --replay {seed}{also}")
     return 1 if failed else 0
 
 

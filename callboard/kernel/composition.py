@@ -232,7 +232,7 @@ def _assemble(
     watches: list[Watch] = []
     outboxes: list[Outbox] = []
     spared = Spared()
-    quiet = Quiet(lambda: ledger.accepted)
+    quiet = Quiet(lambda: ledger.accepted, lambda: ledger.in_flight)
     encoded: dict[int, bytes] = {}
 
     def tell_bound(types: Mapping[str, type], catalog: bool) -> None:

@@ -173,11 +173,11 @@ class Kernel:
         return True
 
     def send_stdin(self, line: str) -> bool:
-        """Answer ``input()``; False if too many unread lines wait. From any thread."""
+        """Answer ``input()``; False if too many lines wait, or none is taken any more. From any thread."""
         return self._parts.stdin.feed(line)
 
     def close_stdin(self) -> None:
-        """Let ``input()`` raise ``EOFError`` from now on, where it waits as well. From any thread."""
+        """Let ``input()`` raise ``EOFError`` once the lines that have come are used up. From any thread."""
         self._parts.stdin.close()
 
     # Notifications.

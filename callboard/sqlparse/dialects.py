@@ -73,8 +73,9 @@ def known_dialect(name: str) -> str | None:
     if not words:
         return None
     first = _OTHER_NAMES.get(words[0], words[0])
-    # Loads this dialect alone; to ask which ones there are loads them all, which takes as long as sqlglot itself.
-    return first if first.isidentifier() and library.Dialect.get(first) is not None else None
+    # By the names of their modules: to ask for the classes loads them all, which takes as long as sqlglot itself.
+    known = getattr(library.dialects, "DIALECT_MODULE_NAMES", None) or library.Dialect.classes
+    return first if first in known else None
 
 
 @contextmanager

@@ -257,8 +257,9 @@ def meanwhile(record: Record, aimed_at: Collection[str], *, slowest: float) -> I
             for handled in record.handled
         )
         allowed = slowest * (1 + beside)
-        if settlement.outcome is Outcome.COMPLETED and took > allowed + EXACT:
-            yield f"{_what(posted)} was answered after {took:.3f} s, not within {allowed:g} s"
+        if took > allowed + EXACT and not posted.envelope.cancel_requested:
+            end = "answered" if settlement.outcome is Outcome.COMPLETED else settlement.outcome
+            yield f"{_what(posted)} was {end} after {took:.3f} s, not within {allowed:g} s"
 
 
 READING = ("storage", "datasets", "sql")

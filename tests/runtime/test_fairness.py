@@ -32,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     fake = SimpleNamespace(perf_counter=clock.perf_counter, sleep=clock.sleep)
     monkeypatch.setattr(fairness, "time", fake)
-    monkeypatch.setattr(fairness, "_rested", 0.0)
+    monkeypatch.setattr(fairness, "_rested", fairness._Rested())
     return clock
 
 

@@ -11,7 +11,7 @@ from callboard.actors.datasets.columns import NoSuchColumn, Preview, preview_col
 from callboard.actors.datasets.contained import ask
 from callboard.actors.datasets.cursors import CursorPreview, table_named
 from callboard.actors.datasets.frames import PLACEMENTS, Frame, frame_kind
-from callboard.actors.datasets.processors import PROCESSORS
+from callboard.actors.datasets.processors import POLARS_THREADS
 from callboard.actors.datasets.queries import snapshot_of_pandas
 from callboard.actors.datasets.sql_names import MalformedName, split_name
 from callboard.actors.requests import Refused, Request
@@ -78,13 +78,19 @@ async def _local(request: Request[PreviewDatasetColumnCommand]) -> Preview:
     connection = getattr(native, "_con", None) if kind is Frame.DUCKDB else None
     if connection is not None:
         return await _preview(request, _on(connection, native, column, variable), place)
+    summarise = partial(preview_column, native, column, variable=variable)
     return await _preview(
         request,
-        lambda: preview_column(native, column, variable=variable),
+        partial(_beside_cells, summarise) if kind is Frame.POLARS else summarise,
         place,
         # A lazy frame may wait for a file or a server, and is not to be waited for.
         exclusive=_PROCESSORS if kind in _IN_MEMORY else None,
     )
+
+
+def _beside_cells(preview: Callable[[], Preview]) -> Preview:
+    with POLARS_THREADS.one_left():
+        return preview()
 
 
 def _on(connection: Any, frame: Any, column: str, variable: str) -> CursorPreview:
@@ -107,24 +113,11 @@ async def _preview(
     exclusive: object | None = None,
 ) -> Preview:
     """Make the preview of a column of a dataframe, which is empty for a column that there is not."""
+    interrupt = preview.interrupt if isinstance(preview, CursorPreview) else None
     try:
-        return await _summary(request, preview, place, exclusive=exclusive)
+        return await ask(request, preview, place, exclusive=exclusive, interrupt=interrupt)
     except NoSuchColumn:
         return _NOTHING
-
-
-async def _summary(
-    request: Request[Any], preview: Callable[[], Preview], place: Place, *, exclusive: object | None
-) -> Preview:
-    """Make the preview of a column; beside cells it leaves them a processor."""
-    interrupt = preview.interrupt if isinstance(preview, CursorPreview) else None
-    summarise = partial(_beside_cells, preview) if place is Place.ANY_THREAD else preview
-    return await ask(request, summarise, place, exclusive=exclusive, interrupt=interrupt)
-
-
-def _beside_cells(preview: Callable[[], Preview]) -> Preview:
-    with PROCESSORS.one_left():
-        return preview()
 
 
 async def _ibis(request: Request[PreviewDatasetColumnCommand], table: Any) -> Preview:
@@ -184,6 +177,8 @@ async def _duckdb(request: Request[PreviewDatasetColumnCommand], table_name: str
     preview = CursorPreview(engine.value, table_named(parts), column, private=private)
     place = engine.placement.place if private else Place.CELL_THREAD
     try:
-        return await _summary(request, preview, place, exclusive=engine.exclusive)
+        return await ask(
+            request, preview, place, exclusive=engine.exclusive, interrupt=preview.interrupt
+        )
     except NoSuchColumn:
         raise Refused(f"there is no column {column!r} in {table_name!r}") from None

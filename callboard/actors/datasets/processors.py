@@ -1,88 +1,95 @@
-"""Leaves the notebook a processor while a library summarises a column on all the others."""
+"""Leaves the cells a processor while polars summarises a column on all of them."""
 
 from __future__ import annotations
 
 import os
-import sys
+import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import attrs
 
-_TASKS = "/proc/self/task"
+_TASKS = Path("/proc/self/task")
+_NAME = re.compile(r"polars-\d+\s*")
+"""How the threads are called that polars computes on."""
 
 
 @attrs.define(eq=False)
-class Processors:
-    """Keeps native threads off one of the processors for a while. Where there is but one, or no Linux, it does nothing.
+class PolarsThreads:
+    """The threads that polars computes on, one a processor, which leave a cell half of one and make a slider wait.
 
-    Polars, DuckDB and Arrow compute on a thread for each processor, which leaves a cell half of one and makes a slider
-    wait. Libraries have no switch for that which could be put back, but Linux has one for each thread. Threads that
-    Python knows, where cells run, are left as they are, but for the one that asks; so are those that somebody has bound
-    to processors of their own. Threads that are started meanwhile by one that is kept off get away with the rest.
+    Polars has no switch for their number that could be put back, but Linux has one for where a thread runs. Elsewhere,
+    where there is one processor, or none of them is found, nothing is done. For any thread.
     """
 
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _users: int = attrs.field(default=0, init=False)
-    _all: frozenset[int] = attrs.field(default=frozenset(), init=False)
-    _fewer: frozenset[int] = attrs.field(default=frozenset(), init=False)
-    _own: frozenset[int] = attrs.field(default=frozenset(), init=False)
-    """Threads that were bound to just these processors before, by somebody else."""
+    _moved: dict[int, frozenset[int]] = attrs.field(factory=dict, init=False)
+    """Where each thread that was moved could run before."""
 
     @contextmanager
     def one_left(self) -> Iterator[None]:
-        """Keep the threads of native libraries, and this one, off a processor for the duration of the block."""
-        if sys.platform != "linux":
-            yield
-            return
-        here = threading.get_native_id()
+        """Keep them off one processor for the duration of the block, which has to end by itself.
+
+        Threads that somebody has bound to processors of their own are left alone. What is bound anew meanwhile stays.
+        """
         with self._lock:
-            if self._users == 0:
-                self._look()
             self._users += 1
-            self._keep_off(here)
+            if self._users == 1:
+                self._keep_off()
         try:
             yield
         finally:
             with self._lock:
                 self._users -= 1
-                released = _threads() if self._users == 0 else [here]
-                _move(set(released) - self._own, self._fewer, self._all)
+                if self._users == 0:
+                    self._give_back()
 
-    def _look(self) -> None:
-        self._all = _allowed(os.getpid())
-        self._fewer = self._all - {min(self._all, default=0)}
-        self._own = frozenset(each for each in _threads() if _allowed(each) == self._fewer)
+    def _keep_off(self) -> None:
+        everywhere = _allowed(os.getpid())
+        if len(everywhere) < 2:
+            return
+        for thread in _threads():
+            if _allowed(thread) == everywhere and _move(thread, _fewer(everywhere)):
+                self._moved[thread] = everywhere
 
-    def _keep_off(self, here: int) -> None:
-        if self._fewer:
-            known = {thread.native_id for thread in threading.enumerate()} - {here}
-            _move(set(_threads()) - known, self._all, self._fewer)
+    def _give_back(self) -> None:
+        for thread, before in self._moved.items():
+            if _allowed(thread) == _fewer(before):
+                _move(thread, before)
+        self._moved.clear()
+
+
+def _fewer(processors: frozenset[int]) -> frozenset[int]:
+    return processors - {min(processors)}
 
 
 def _threads() -> list[int]:
-    try:
-        return [int(name) for name in os.listdir(_TASKS)]
-    except OSError:  # no /proc here
-        return []
+    found = []
+    for task in _TASKS.glob("*"):
+        with suppress(OSError, ValueError):  # it has ended
+            if _NAME.fullmatch((task / "comm").read_text()):
+                found.append(int(task.name))
+    return found
 
 
 def _allowed(thread: int) -> frozenset[int]:
-    """The processors that a thread may run on; none if it has ended."""
+    """The processors that a thread may run on; none if that cannot be known."""
     try:
         return frozenset(os.sched_getaffinity(thread))
-    except OSError:
+    except (AttributeError, OSError):  # not on Linux, or it has ended
         return frozenset()
 
 
-def _move(threads: Iterable[int], before: frozenset[int], after: frozenset[int]) -> None:
-    """Let those of some threads that may run on just these processors run on just those."""
-    for thread in threads:
-        if after and _allowed(thread) == before:
-            with suppress(OSError):  # it has ended, or the system does not allow it
-                os.sched_setaffinity(thread, after)
+def _move(thread: int, processors: frozenset[int]) -> bool:
+    try:
+        os.sched_setaffinity(thread, processors)
+    except OSError:  # it has ended, or the system does not allow it
+        return False
+    return True
 
 
-PROCESSORS = Processors()
-"""Those of this process: what threads may run on is its own affair, not a kernel's."""
+POLARS_THREADS = PolarsThreads()
+"""Those of this process: where they run is its own affair, not a kernel's."""

@@ -71,7 +71,7 @@ class SQLAnswers:
     """Answers ``validate-sql``."""
 
     _prepared: bool = attrs.field(default=False, init=False)
-    """Whether the parser was asked for already."""
+    """Whether the parser has been loaded."""
 
     def reads(self, command: ValidateSQLCommand | Prepare) -> Iterable[str]:
         """Name the engine, and what the query may name: DuckDB reads the notebook's variables."""
@@ -87,10 +87,13 @@ class SQLAnswers:
         if isinstance(request.command, Prepare):
             # The first query that a person types would wait for it; now, whoever drags a slider would.
             if not self._prepared:
-                self._prepared = True
-                request.call_later(partial(parse, "SELECT 1", "sqlite"))
+                request.call_later(self._prepare)
             return None
         return await self._answer(request)
+
+    def _prepare(self) -> None:
+        parse("SELECT 1", "sqlite")
+        self._prepared = True
 
     async def _answer(self, request: Request[Any]) -> ValidateSQLResultNotification:
         reply = partial(ValidateSQLResultNotification, request.command.request_id)

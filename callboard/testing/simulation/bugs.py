@@ -24,6 +24,7 @@ from callboard.messages.conflation import UIBatch
 from callboard.redaction import Redactor
 from callboard.runtime import Envelope, Lane, Mailbox, Outcome, Supervisor
 from callboard.runtime.ledger import Account, Ledger
+from callboard.testing.oracles import WITHOUT_CELLS
 
 Planting = Callable[[], AbstractContextManager[None]]
 
@@ -262,6 +263,18 @@ def _silent_while_busy() -> AbstractContextManager[None]:
     return _replaced(Asked, "call", make)
 
 
+def _never_answered() -> AbstractContextManager[None]:
+    def make(call: Any) -> Any:
+        async def wait(self: Asked[Any], *given: Any, **more: Any) -> Any:
+            if isinstance(self.command, WITHOUT_CELLS):
+                await trio.sleep_forever()
+            return await call(self, *given, **more)
+
+        return wait
+
+    return _replaced(Asked, "call", make)
+
+
 def _hasty_stop() -> AbstractContextManager[None]:
     def make(quiescence: Any) -> Any:
         async def skip(self: Supervisor[Any]) -> None:
@@ -294,6 +307,7 @@ _BUGS = (
         30,
     ),
     Bug("silent while busy", "requests wait for the cell that runs", _silent_while_busy, 30),
+    Bug("never answered", "requests that need no cell get no thread", _never_answered, 30),
     Bug("leaked task", "an actor leaves a task behind", _leaked_task, 1),
     Bug(
         "restart loses the mailbox", "what is queued at a crash is gone", _restart_loses_mailbox, 30

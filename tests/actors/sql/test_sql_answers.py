@@ -301,6 +301,7 @@ async def test_the_parser_is_there_before_the_first_query_once_a_notebook_has_an
     )
     assert shown.stdout.split() == [b"True"]
 
+    load()
     second = DirectRequest(Prepare(frozenset({"other"})))
     await answers.answer(second)
     assert second.later == [], "it is loaded once"
