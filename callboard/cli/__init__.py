@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 
 from callboard.cli.parser import make_parser
@@ -23,24 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_streams()
     options = make_parser().parse_args(arguments)
     try:
-        with _no_garbage():
-            command = import_module(f"callboard.cli.{options.command}")
+        command = import_module(f"callboard.cli.{options.command}")
         status: int = command.main(options)
     except KeyboardInterrupt:
         return INTERRUPTED
     return status
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Spare the time, a fourteenth, in which modules being loaded would be looked through for garbage: they stay."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def fail(message: str, status: int = 2) -> int:
