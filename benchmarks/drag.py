@@ -10,7 +10,8 @@ callboard, and where another kernel is better, stands below it. The exit status 
 requirements were met, except with --quick, where a single late tick makes the 99th percentile.
 
 On a machine with other work to do, ``chrt -r 1 python -m benchmarks.drag`` keeps that work out of the
-99th percentiles (Linux, as root).
+99th percentiles (Linux, as root). Not for ``preview-*``: round robin lets a thread that computes have a
+processor for 100 ms at a time, and that is then what a late tick shows.
 """
 
 from __future__ import annotations
