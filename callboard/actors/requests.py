@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
+from callboard.engines.calls import Progress
 from callboard.engines.placement import Place
 from callboard.messages.notifications import Notification
 
@@ -70,7 +71,7 @@ class Request(Protocol, Generic[C_co]):
         already is left out. It is not made at all if the kernel stops or the actor crashes before.
         """
 
-    def progress(self, unit: str) -> Callable[[int, int | None], object]:
+    def progress(self, unit: str) -> Progress:
         """Return what a call tells how far it is: how many of a unit are done, of how many (None: nobody knows).
 
         It may be called from any thread, as often as the call likes; now and then all subscribers are told, until the

@@ -11,21 +11,20 @@ from callboard.actors.datasets.answers import COMMANDS as DATASETS_COMMANDS
 from callboard.actors.datasets.answers import INTERNAL as DATASETS_INTERNAL
 from callboard.actors.datasets.answers import DatasetsAnswers
 from callboard.actors.datasets.introspection import Introspect as IntrospectDatasets
-from callboard.actors.datasets.introspection import IntrospectConflation as DatasetsConflation
 from callboard.actors.datasets.introspection import interesting as may_be_dataset
 from callboard.actors.notebook.settings import Settings
+from callboard.actors.requests import NamesConflation
 from callboard.actors.secrets.answers import COMMANDS as SECRETS_COMMANDS
 from callboard.actors.secrets.answers import SecretsAnswers
 from callboard.actors.secrets.environ import Environ
 from callboard.actors.secrets.loader import DotenvLoader, DotenvSettings
 from callboard.actors.sql.answers import COMMANDS as SQL_COMMANDS
 from callboard.actors.sql.answers import INTERNAL as SQL_INTERNAL
-from callboard.actors.sql.answers import Prepare, PrepareConflation, SQLAnswers
+from callboard.actors.sql.answers import Prepare, SQLAnswers
 from callboard.actors.storage.answers import COMMANDS as STORAGE_COMMANDS
 from callboard.actors.storage.answers import INTERNAL as STORAGE_INTERNAL
 from callboard.actors.storage.answers import StorageAnswers
 from callboard.actors.storage.introspection import Introspect as IntrospectStorages
-from callboard.actors.storage.introspection import IntrospectConflation as StoragesConflation
 from callboard.actors.storage.recognition import interesting as may_be_storage
 from callboard.engines import DEFAULT_ENGINE_NAME, is_engine_type
 from callboard.virtual_files import VirtualFiles
@@ -61,7 +60,7 @@ def data_domains(
             DATASETS_COMMANDS,
             DatasetsAnswers(lambda: settings().discovery),
             internal=DATASETS_INTERNAL,
-            conflation=DatasetsConflation(),
+            conflation=NamesConflation(IntrospectDatasets, 1000),
             watch=Watch(may_be_dataset, IntrospectDatasets, built_in=DEFAULT_ENGINE_NAME),
         ),
         RequestDomain(
@@ -69,7 +68,7 @@ def data_domains(
             SQL_COMMANDS,
             SQLAnswers(),
             internal=SQL_INTERNAL,
-            conflation=PrepareConflation(),
+            conflation=NamesConflation(Prepare, 10_000),
             watch=Watch(is_engine_type, Prepare),
         ),
         RequestDomain(
@@ -77,7 +76,7 @@ def data_domains(
             STORAGE_COMMANDS,
             StorageAnswers(files),
             internal=STORAGE_INTERNAL,
-            conflation=StoragesConflation(),
+            conflation=NamesConflation(IntrospectStorages, 10_000),
             watch=Watch(may_be_storage, IntrospectStorages),
         ),
         RequestDomain("secrets", SECRETS_COMMANDS, SecretsAnswers(loader)),

@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from callboard.actors.requests import Refused
+from callboard.engines.calls import Progress
 from callboard.engines.placement import Place
 from callboard.messages.notifications import Notification
 
@@ -57,7 +58,7 @@ class DirectRequest(Generic[C]):
         """Take note of a call for later."""
         self.later.append(function)
 
-    def progress(self, unit: str) -> Callable[[int, int | None], object]:
+    def progress(self, unit: str) -> Progress:
         """Return what takes note of each step."""
         return lambda done, total: self.steps.append((unit, done, total))
 

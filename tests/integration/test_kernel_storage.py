@@ -9,8 +9,9 @@ import pytest
 import trio
 
 from callboard.actors.answering import RequestDomain, Watch
+from callboard.actors.requests import NamesConflation
 from callboard.actors.storage.answers import COMMANDS, INTERNAL, StorageAnswers
-from callboard.actors.storage.introspection import Introspect, IntrospectConflation
+from callboard.actors.storage.introspection import Introspect
 from callboard.actors.storage.recognition import interesting
 from callboard.messages.commands import StorageDownloadCommand, StorageListEntriesCommand
 from callboard.messages.ids import RequestId, VariableName
@@ -52,7 +53,7 @@ async def notebook(files: VirtualFiles) -> AsyncIterator[Driver]:
         COMMANDS,
         StorageAnswers(files),
         internal=INTERNAL,
-        conflation=IntrospectConflation(),
+        conflation=NamesConflation(Introspect, 10_000),
         watch=Watch(interesting, Introspect),
     )
     async with open_driver(domains=[domain], drain=2, kill=2) as driver:

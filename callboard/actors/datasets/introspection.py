@@ -18,7 +18,7 @@ from callboard.actors.datasets.failures import is_failure
 from callboard.actors.datasets.frames import Frame, frame_kind
 from callboard.actors.datasets.listings import call_engine
 from callboard.actors.datasets.tables import describe
-from callboard.actors.requests import NamesConflation, Refused, Request
+from callboard.actors.requests import Refused, Request
 from callboard.engines import (
     DEFAULT_ENGINE_NAME,
     DEFAULT_ENGINE_NAMES,
@@ -49,13 +49,6 @@ class Introspect:
 def interesting(cls: type) -> bool:
     """Say whether values of a class are worth an `Introspect`. Quick; runs none of the class's code; any thread."""
     return frame_kind(cls) is not None or is_engine_type(cls)
-
-
-class IntrospectConflation(NamesConflation):
-    """Merges waiting introspections."""
-
-    def __init__(self, max_names: int = 1000) -> None:
-        super().__init__(Introspect, max_names)
 
 
 _GROUPS: Final[dict[Frame, str]] = {

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from callboard.actors.requests import NamesConflation, Refused, Request
+from callboard.actors.requests import Refused, Request
 from callboard.actors.sql.checks import Parsed, names_in, parse, tables_in, without_explain
 from callboard.engines import (
     DEFAULT_ENGINE_NAMES,
@@ -39,13 +39,6 @@ class Prepare:
     """A notebook has an engine now, so queries may have to be parsed soon. The kernel's own, no command."""
 
     names: frozenset[str]
-
-
-class PrepareConflation(NamesConflation):
-    """Merges waiting preparations."""
-
-    def __init__(self, max_names: int = 10_000) -> None:
-        super().__init__(Prepare, max_names)
 
 
 INTERNAL: Final = (Prepare,)

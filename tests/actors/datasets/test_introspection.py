@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from callboard.actors.datasets.answers import DatasetsAnswers
 from callboard.actors.datasets.frames import frame_kind
-from callboard.actors.datasets.introspection import Introspect, IntrospectConflation, interesting
+from callboard.actors.datasets.introspection import Introspect, interesting
+from callboard.actors.requests import NamesConflation
 from callboard.engines import DEFAULT_ENGINE_NAME, Place
 from callboard.messages.commands import DiscoverDataSourcesCommand
 from callboard.messages.ids import RequestId
@@ -299,7 +300,7 @@ def test_to_ask_again_whether_a_class_is_interesting_is_cheap() -> None:
 def test_waiting_introspections_become_one_with_all_their_names(
     posts: list[frozenset[str]],
 ) -> None:
-    conflation = IntrospectConflation(max_names=64)
+    conflation = NamesConflation(Introspect, 64)
     merged = Introspect(posts[0])
     for names in posts[1:]:
         assert conflation.key(merged) == conflation.key(Introspect(names))
@@ -309,7 +310,7 @@ def test_waiting_introspections_become_one_with_all_their_names(
 
 
 async def test_a_mailbox_merges_introspections_and_leaves_commands_alone() -> None:
-    mailbox: Mailbox[Any] = Mailbox("datasets", 8, conflation=IntrospectConflation(max_names=3))
+    mailbox: Mailbox[Any] = Mailbox("datasets", 8, conflation=NamesConflation(Introspect, 3))
     command = DiscoverDataSourcesCommand(RequestId("1"))
     ref = Ref(mailbox, Ledger().account("datasets"))
     for message in (

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from callboard.actors.requests import NamesConflation
 from callboard.actors.storage.addresses import AddressPolicy
 from callboard.actors.storage.answers import COMMANDS, INTERNAL
 from callboard.actors.storage.backends import backend_of
-from callboard.actors.storage.introspection import Introspect, IntrospectConflation
+from callboard.actors.storage.introspection import Introspect
 from callboard.actors.storage.paging import Bookmarks
 from callboard.actors.storage.ports import Backend
 from callboard.actors.storage.recognition import interesting
@@ -143,7 +144,7 @@ def test_two_directories_of_one_filesystem_exclude_each_other() -> None:
 
 
 def test_waiting_introspections_are_united_and_no_command_is_overtaken() -> None:
-    merging: Conflation[Any] = IntrospectConflation(max_names=5)
+    merging: Conflation[Any] = NamesConflation(Introspect, 5)
     one, other = Introspect(frozenset("ab")), Introspect(frozenset("bc"))
     assert merging.key(one) == merging.key(other) is not None
     assert merging.merge(one, other) == Introspect(frozenset("abc"))
