@@ -289,6 +289,8 @@ def test_an_example_of_a_listing_is_small(cls: type[Notification]) -> None:
         ),
         ([Hooked(1)], True),
         (endless(), True),
+        (many_tables(50), False),
+        (many_tables(1000), True),
     ],
 )
 def test_large_is_what_takes_long_or_may(value: object, large: bool) -> None:
