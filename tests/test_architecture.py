@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "callboard"
 
 # Ports every domain may use; everything else directly under actors/ is a domain.
-SHARED_PORTS = frozenset({"host", "domain", "requests", "answering", "outbox", "progress", "quiet"})
+SHARED_PORTS = frozenset(
+    {"announcing", "answering", "domain", "host", "outbox", "progress", "quiet", "requests"}
+)
 
 # Testable without trio, and so free of it together with all they load from this package.
 PURE = (

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 import trio
 
+from callboard.actors.announcing import Watch
 from callboard.actors.domain import Domain
 from callboard.actors.host import BetweenCells
 from callboard.actors.outbox import Encoded, Outbox
@@ -89,18 +90,6 @@ class Means:
     spared: Spared
     encoded: MutableMapping[int, bytes]
     """The encoded replies of messages, by their numbers, while they are being settled."""
-
-
-@attrs.frozen
-class Watch:
-    """Has a domain told of variables that a cell has just bound, after the run and off its path."""
-
-    interesting: Callable[[type], bool]
-    """Whether values of a type are worth it. Called on the cell thread after every cell, so it has to be quick."""
-    message: Callable[[frozenset[str]], object]
-    """Makes the internal message that names the variables."""
-    built_in: str | None = None
-    """The name of what is there without a variable, and may have changed where a cell's SQL changes a catalog."""
 
 
 @attrs.frozen

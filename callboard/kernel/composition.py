@@ -11,7 +11,8 @@ from typing import Any
 
 import trio
 
-from callboard.actors.answering import Means, RequestDomain, Spared, Watch
+from callboard.actors.announcing import Announcer, Watch
+from callboard.actors.answering import Means, RequestDomain, Spared
 from callboard.actors.control import COMMANDS as CONTROL_COMMANDS
 from callboard.actors.control import KernelBehaviour
 from callboard.actors.domain import Domain, partition
@@ -124,6 +125,7 @@ async def open_kernel(
             async with trio.open_nursery() as nursery:
                 await nursery.start(parts.supervisor.run)
                 nursery.start_soon(parts.deliver_console)
+                nursery.start_soon(parts.announcer.run)
                 if parts.files is not None:
                     nursery.start_soon(remove_on_time, parts.files)
                 try:
@@ -230,18 +232,16 @@ def _assemble(
         variables=outside.environ,
     )
     watches: list[Watch] = []
+    announcer = Announcer(watches, lambda message: router.post(message))  # noqa: PLW0108  (it is made later)
     outboxes: list[Outbox] = []
     spared = Spared()
-    quiet = Quiet(lambda: ledger.accepted, lambda: ledger.in_flight)
+    quiet = Quiet(lambda: ledger.accepted, lambda: ledger.in_flight + announcer.waiting)
     encoded: dict[int, bytes] = {}
 
     def tell_bound(types: Mapping[str, type], catalog: bool) -> None:
-        for watch in watches:
-            names = frozenset(name for name, kind in types.items() if watch.interesting(kind))
-            if catalog and watch.built_in is not None:
-                names |= {watch.built_in}
-            if names:
-                post_back(watch.message(names))
+        found = announcer.interesting(types, catalog)
+        if found:
+            emit(lambda: announcer.gather(found))
 
     engine = Engine.make(
         settings=settings,
@@ -328,6 +328,7 @@ def _assemble(
         turns=turns,
         host=host,
         engine=engine,
+        announcer=announcer,
         reads=reads,
         files=files,
         stdin=stdin,

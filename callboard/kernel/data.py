@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from callboard.actors.answering import RequestDomain, Watch
+from callboard.actors.announcing import Watch
+from callboard.actors.answering import RequestDomain
 from callboard.actors.cache import COMMANDS as CACHE_COMMANDS
 from callboard.actors.cache import CacheAnswers, CachesView
 from callboard.actors.datasets.answers import COMMANDS as DATASETS_COMMANDS

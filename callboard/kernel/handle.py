@@ -89,6 +89,7 @@ class Kernel:
         self.report: StopReport | None = None
         """How the stop went, once the kernel has stopped."""
         parts.reads.messages = lambda: [entry.envelope for entry in self._open.values()]
+        parts.announcer.on_told = lambda: self._idle.set()  # noqa: PLW0108  (it is replaced)
         self.ledger.add_listener(self._on_settled)
         self._supervisor.add_listener(self._on_state)
 
@@ -232,7 +233,7 @@ class Kernel:
     async def wait_idle(self) -> None:
         """Wait until every command accepted so far, and what they caused, has ended. A checkpoint."""
         await trio.lowlevel.checkpoint()
-        while self._open or not self.ledger.balanced:
+        while self._open or not self.ledger.balanced or self._parts.announcer.waiting:
             if self._idle.is_set():
                 self._idle = trio.Event()
             await self._idle.wait()
@@ -246,6 +247,7 @@ class Kernel:
 
         Called again it returns the same report. A checkpoint.
         """
+        self._parts.announcer.tell()
         self._router.close("the kernel is stopping")
         self._parts.stop_requested.set()
         self._parts.stdin.close()

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import trio
 
+from callboard.actors.announcing import Announcer
 from callboard.actors.domain import Domain
 from callboard.actors.host import NotebookHost, Turns
 from callboard.actors.notebook.book import cell_of_caller
@@ -39,6 +40,7 @@ class Parts:
     turns: Turns
     host: NotebookHost
     engine: Engine
+    announcer: Announcer
     reads: NotebookReads
     files: VirtualFiles | None
     stdin: Stdin

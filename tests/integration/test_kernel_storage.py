@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from callboard.actors.answering import RequestDomain, Watch
+from callboard.actors.announcing import Watch
+from callboard.actors.answering import RequestDomain
 from callboard.actors.requests import NamesConflation
 from callboard.actors.storage.answers import COMMANDS, INTERNAL, StorageAnswers
 from callboard.actors.storage.introspection import Introspect
