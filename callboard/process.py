@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import gc
 import getpass
 import io
 import os
@@ -23,6 +22,7 @@ from callboard.actors.notebook.console import Channel, ConsoleStream
 from callboard.actors.notebook.descriptors import DescriptorCapture
 from callboard.actors.notebook.interrupts import InterruptGate, SignalBreaker
 from callboard.actors.notebook.surroundings import Wiring
+from callboard.garbage import full_collections_put_off
 
 T = TypeVar("T")
 
@@ -221,12 +221,10 @@ def _owned_process() -> Iterator[OwnedProcess]:
 
         process.gate.rearm = rearm
         sys.setswitchinterval(SWITCH_INTERVAL)
-        # What has been loaded by now stays. To look through it for garbage stops a slider for tens of milliseconds.
-        gc.freeze()
         try:
-            yield process
+            with full_collections_put_off():
+                yield process
         finally:
-            gc.unfreeze()
             sys.setswitchinterval(interval)
             signal.signal(signal.SIGINT, handler)
             os.dup2(stdin_fd, 0)

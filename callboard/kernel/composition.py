@@ -38,6 +38,7 @@ from callboard.actors.packages.surroundings import surroundings_of_this_process
 from callboard.actors.quiet import Quiet
 from callboard.actors.storage.expiry import remove_on_time
 from callboard.caching.registry import caches_of
+from callboard.garbage import Sweeper
 from callboard.kernel.data import data_domains, dotenv_loader
 from callboard.kernel.domains import cell_domains, connect
 from callboard.kernel.handle import Kernel
@@ -126,6 +127,9 @@ async def open_kernel(
                 await nursery.start(parts.supervisor.run)
                 nursery.start_soon(parts.deliver_console)
                 nursery.start_soon(parts.announcer.run)
+                if surroundings.own_process:
+                    sweeper = Sweeper(surroundings.cell_thread.submit, parts.quiet)
+                    nursery.start_soon(sweeper.run)
                 if parts.files is not None:
                     nursery.start_soon(remove_on_time, parts.files)
                 try:
@@ -329,6 +333,7 @@ def _assemble(
         host=host,
         engine=engine,
         announcer=announcer,
+        quiet=quiet,
         reads=reads,
         files=files,
         stdin=stdin,

@@ -18,6 +18,7 @@ from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.notebook.stdin import Stdin
 from callboard.actors.notebook.surroundings import Wiring
 from callboard.actors.outbox import Outbox
+from callboard.actors.quiet import Quiet
 from callboard.messages.commands import command_tag
 from callboard.messages.notifications import Notification
 from callboard.runtime import Broadcaster, Ingress, Lane, Ledger, Router, Supervisor
@@ -41,6 +42,7 @@ class Parts:
     host: NotebookHost
     engine: Engine
     announcer: Announcer
+    quiet: Quiet
     reads: NotebookReads
     files: VirtualFiles | None
     stdin: Stdin
