@@ -9,6 +9,7 @@ import attrs
 
 from callboard.actors.requests import Request
 from callboard.caching.registry import Totals
+from callboard.engines.calls import Progress
 from callboard.messages.commands import ClearCacheCommand, GetCacheInfoCommand
 from callboard.messages.notifications import CacheClearedNotification, CacheInfoNotification
 
@@ -21,8 +22,11 @@ class CachesView(Protocol):
     def totals(self) -> Totals:
         """Sum up what they did; blocks for as long as the disk takes."""
 
-    def clear(self) -> int:
-        """Empty them, keep their counters, and return the bytes freed; blocks for as long as the disk takes."""
+    def clear(self, reached: Progress) -> int:
+        """Empty them, keep their counters, and return the bytes freed; blocks for as long as the disk takes.
+
+        ``reached`` is told how many files are gone.
+        """
 
 
 @attrs.define(eq=False)
@@ -45,7 +49,8 @@ class CacheAnswers:
         """Empty the caches, or say what they did."""
         # One at a time, so that no two look at files that the other removes.
         if isinstance(request.command, ClearCacheCommand):
-            freed = await request.call(self.caches.clear, exclusive=self.caches)
+            progress = request.progress("files")
+            freed = await request.call(lambda: self.caches.clear(progress), exclusive=self.caches)
             return CacheClearedNotification(bytes_freed=freed)
         totals = await request.call(self.caches.totals, exclusive=self.caches)
         return CacheInfoNotification(

@@ -9,7 +9,7 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from callboard.caching.encoding import Unsound, method_of
@@ -164,9 +164,14 @@ class FileStore:
         except OSError as error:
             raise SaveFailed(f"{self.folder}: {_reason(error)}") from error
 
-    def clear(self) -> int:
-        """Remove all entries; returns the bytes of the files that are gone."""
-        return sum(size for path, size in self.removable() if self._remove(path))
+    def clear(self, on_removed: Callable[[], object] = lambda: None) -> int:
+        """Remove all entries; returns the bytes of the files that are gone, each of which is told of as it goes."""
+        freed = 0
+        for path, size in self.removable():
+            if self._remove(path):
+                freed += size
+                on_removed()
+        return freed
 
     def removable(self) -> Iterator[tuple[str, int]]:
         """Find the files that ``clear`` removes, with their sizes in bytes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections import OrderedDict
@@ -159,11 +160,13 @@ class Caches:
             disk_total=sum(store.bytes_in_root() for store in roots.values()),
         )
 
-    def clear(self) -> int:
+    def clear(self, reached: Callable[[int, None], object] = lambda _removed, _total: None) -> int:
         """Empty all caches and keep what they counted; returns about how many bytes that frees.
 
-        A store that fails is left as it is, and the others are emptied.
+        A store that fails is left as it is, and the others are emptied. ``reached`` is told how many files are gone,
+        of nobody knows how many.
         """
+        removed = itertools.count(1)
         freed = 0
         cleared: set[int] = set()
         for slot in self._all()[0]:
@@ -171,7 +174,7 @@ class Caches:
                 continue
             cleared.add(id(slot.store))
             with suppress(Exception):  # an author's own store, or a server that is gone
-                freed += slot.store.clear()
+                freed += _clear(slot.store, lambda: reached(next(removed), None))
         return freed
 
     @staticmethod
@@ -185,6 +188,12 @@ class Caches:
             elif isinstance(store, TieredStore):
                 pending += store.stores
         return found
+
+
+def _clear(store: Store, on_removed: Callable[[], object]) -> int:
+    if isinstance(store, TieredStore):
+        return sum([_clear(each, on_removed) for each in store.stores])
+    return store.clear(on_removed) if isinstance(store, FileStore) else store.clear()
 
 
 _process_wide = Caches()

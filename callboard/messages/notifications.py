@@ -513,8 +513,8 @@ class CommandSettledNotification:
 class CommandProgressNotification:
     """How far a command is that takes long, told twice a second at most.
 
-    ``done`` of ``total`` have been done, in the unit that ``unit`` names: ``bytes`` or ``schemas``.
-    ``total`` is None where nobody knows it. ``type`` and ``id`` are those of the command, as in
+    ``done`` of ``total`` have been done, in the unit that ``unit`` names: ``bytes``, ``schemas``,
+    ``files`` or ``percent``. ``total`` is None where nobody knows it. ``type`` and ``id`` are those of the command, as in
     `CommandSettledNotification`.
     """
 

@@ -12,6 +12,7 @@ import trio
 from callboard.actors.cache import COMMANDS, CacheAnswers
 from callboard.caching import caches_of
 from callboard.caching.registry import Totals
+from callboard.engines.calls import Progress
 from callboard.engines.placement import Place
 from callboard.messages.commands import ClearCacheCommand, GetCacheInfoCommand
 from callboard.messages.notifications import CacheClearedNotification, CacheInfoNotification
@@ -89,6 +90,18 @@ async def test_without_caches_there_is_nothing_to_tell(notebook: Driver) -> None
     assert await clear(notebook) == 0
 
 
+async def test_clearing_tells_how_many_files_are_gone(notebook: Driver, tmp_path: Path) -> None:
+    notebook.share(path=str(tmp_path))
+    await notebook.run(
+        a="@cb.persistent_cache(save_path=path)\ndef one(x): return x\n[one(x) for x in range(5)]",
+        b="@cb.cache\ndef memory(x): return x\nmemory(1)",
+        c="@cb.persistent_cache(save_path=path)\ndef other(x): return x\n[other(x) for x in range(2)]",
+    )
+    request = DirectRequest(ClearCacheCommand())
+    await answers(notebook).answer(request)
+    assert request.steps == [("files", number, None) for number in range(1, 8)]
+
+
 async def test_other_names_in_the_folder_are_counted_and_left(
     notebook: Driver, tmp_path: Path
 ) -> None:
@@ -130,7 +143,7 @@ async def test_caches_are_asked_off_the_cell_thread_and_one_at_a_time() -> None:
         def totals(self) -> Totals:
             return Totals(1, 2, 3.0, 4, 5)
 
-        def clear(self) -> int:
+        def clear(self, reached: Progress) -> int:
             return 6
 
     exclusive: list[object] = []

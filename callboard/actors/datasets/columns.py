@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 
@@ -26,6 +27,10 @@ class Preview:
     missing_packages: list[str] | None = None
 
 
+STEPS: Final = 4
+"""How many steps a preview consists of: counting the rows, statistics, what there is to chart, counts for the chart."""
+
+
 class NoSuchColumn(Exception):
     """The table has no column of that name."""
 
@@ -36,16 +41,17 @@ def preview_column(
     *,
     variable: str | None,
     is_database: bool = False,
-    interrupted: Callable[[], bool] = lambda: False,
+    reached: Callable[[int], object] = lambda done: None,
 ) -> Preview:
     """Summarise a column of a dataframe or DuckDB relation.
 
     ``variable``: the notebook's name for it, for code that draws the chart; None for no code. ``is_database``: it is a
-    table of a database, of whose numbers the distinct ones are counted too. ``interrupted``: asked between queries.
+    table of a database, of whose numbers the distinct ones are counted too. ``reached``: told between steps how many of
+    `STEPS` are done; it may raise `Interrupted`.
 
     Raises:
         NoSuchColumn: there is no such column.
-        Interrupted: it was interrupted.
+        Interrupted: by ``reached``.
     """
     try:
         narwhals()
@@ -58,9 +64,9 @@ def preview_column(
     total = count_rows(column)
     if total == 0:
         return Preview(error="the table is empty")
+    reached(1)
     stats = _stats(column, total, is_database)
-    if interrupted():
-        raise Interrupted("interrupted")
+    reached(2)
     if '"' in name or "'" in name or "\\" in name:
         error = "there is no chart of a column whose name has a quote or a backslash"
         return Preview(stats, error=error)
@@ -71,8 +77,7 @@ def preview_column(
         plan = plan_chart(column)
         if plan is None:
             return Preview(stats)
-        if interrupted():
-            raise Interrupted("interrupted")
+        reached(3)
         spec = chart_spec(plan, name, counts(column, plan))
     except Interrupted:
         raise

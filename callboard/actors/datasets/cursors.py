@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from callboard.actors.datasets.columns import Preview, preview_column
+from callboard.actors.datasets.columns import STEPS, Preview, preview_column
 from callboard.engines.calls import Interrupted
 from callboard.engines.statements import quoted
 
@@ -30,10 +30,14 @@ class CursorPreview:
     """Whether on a cursor of its own, which sees neither temporary tables nor registered dataframes."""
     _running: Any = None
     _interrupted: bool = False
+    _steps: int = 0
+    """How many have been done."""
 
     def __call__(self) -> Preview:
         """Make the preview."""
         connection = self.connection.cursor() if self.private else self.connection
+        if self.private:
+            _have_progress_measured(connection)
         self._running = connection
         try:
             relation = self.relation(connection)
@@ -44,12 +48,26 @@ class CursorPreview:
                 self.column,
                 variable=self.variable,
                 is_database=self.is_database,
-                interrupted=lambda: self._interrupted,
+                reached=self._reached,
             )
         finally:
             self._running = None
             if self.private:
                 connection.close()
+
+    def _reached(self, steps: int) -> None:
+        self._steps = steps
+        if self._interrupted:
+            raise Interrupted("interrupted")
+
+    def percent(self) -> int:
+        """Return how much has been done, as far as the database says. From any thread, at once."""
+        connection, share = self._running, 0.0
+        if connection is not None and self.private:
+            with contextlib.suppress(Exception):
+                # It may be closed by now, or too old to say. Before a query it says -1.
+                share = min(max(connection.query_progress(), 0.0), 100.0)
+        return int((100 * self._steps + share) / STEPS)
 
     def interrupt(self) -> None:
         """Break the query off. From any thread, at once."""
@@ -59,6 +77,13 @@ class CursorPreview:
             with contextlib.suppress(Exception):
                 # It may be closed by now.
                 connection.interrupt()
+
+
+def _have_progress_measured(cursor: Any) -> None:
+    """Have DuckDB say how far the queries of a cursor are, and print nothing of it."""
+    for setting in ("enable_progress_bar_print = false", "enable_progress_bar = true"):
+        with contextlib.suppress(Exception):  # it does not know it; then the steps have to do
+            cursor.execute(f"SET {setting}")
 
 
 def table_named(parts: tuple[str, ...]) -> Callable[[Any], Any]:

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from callboard.actors.datasets.columns import NoSuchColumn, Preview, preview_column
+import trio
+
+from callboard.actors.datasets.columns import STEPS, NoSuchColumn, Preview, preview_column
 from callboard.actors.datasets.contained import ask
 from callboard.actors.datasets.cursors import CursorPreview, table_named
 from callboard.actors.datasets.frames import PLACEMENTS, Frame, frame_kind
 from callboard.actors.datasets.processors import POLARS_THREADS
 from callboard.actors.datasets.queries import snapshot_of_pandas
 from callboard.actors.datasets.sql_names import MalformedName, split_name
+from callboard.actors.progress import EVERY_SECONDS
 from callboard.actors.requests import Refused, Request
 from callboard.engines import default_engine, engine_of
 from callboard.engines.placement import Place
@@ -78,7 +81,7 @@ async def _local(request: Request[PreviewDatasetColumnCommand]) -> Preview:
     connection = getattr(native, "_con", None) if kind is Frame.DUCKDB else None
     if connection is not None:
         return await _preview(request, _on(connection, native, column, variable), place)
-    summarise = partial(preview_column, native, column, variable=variable)
+    summarise = partial(preview_column, native, column, variable=variable, reached=_told(request))
     return await _preview(
         request,
         partial(_beside_cells, summarise) if kind is Frame.POLARS else summarise,
@@ -105,6 +108,12 @@ def _on(connection: Any, frame: Any, column: str, variable: str) -> CursorPrevie
     )
 
 
+def _told(request: Request[Any]) -> Callable[[int], object]:
+    """Return what tells how many steps of a preview are done."""
+    progress = request.progress("percent")
+    return lambda steps: progress(100 * steps // STEPS, 100)
+
+
 async def _preview(
     request: Request[Any],
     preview: Callable[[], Preview],
@@ -113,11 +122,38 @@ async def _preview(
     exclusive: object | None = None,
 ) -> Preview:
     """Make the preview of a column of a dataframe, which is empty for a column that there is not."""
-    interrupt = preview.interrupt if isinstance(preview, CursorPreview) else None
     try:
-        return await ask(request, preview, place, exclusive=exclusive, interrupt=interrupt)
+        if isinstance(preview, CursorPreview):
+            return await _watched(request, preview, place, exclusive)
+        return await ask(request, preview, place, exclusive=exclusive)
     except NoSuchColumn:
         return _NOTHING
+
+
+async def _watched(
+    request: Request[Any], preview: CursorPreview, place: Place, exclusive: object | None
+) -> Preview:
+    """Make a preview, and tell meanwhile how far its queries are."""
+    progress = request.progress("percent")
+
+    async def tell() -> None:
+        while True:
+            await trio.sleep(EVERY_SECONDS)
+            progress(preview.percent(), 100)
+
+    made: Preview | Refused | NoSuchColumn
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tell)
+        try:
+            made = await ask(
+                request, preview, place, exclusive=exclusive, interrupt=preview.interrupt
+            )
+        except (Refused, NoSuchColumn) as error:
+            made = error
+        nursery.cancel_scope.cancel()
+    if isinstance(made, Exception):
+        raise made
+    return made
 
 
 async def _ibis(request: Request[PreviewDatasetColumnCommand], table: Any) -> Preview:
@@ -129,7 +165,7 @@ async def _ibis(request: Request[PreviewDatasetColumnCommand], table: Any) -> Pr
     if engine is None or engine.dialect != "duckdb":
         return await _preview(
             request,
-            lambda: preview_column(table, column, variable=variable),
+            partial(preview_column, table, column, variable=variable, reached=_told(request)),
             between_cells,
             exclusive=None if engine is None else engine.exclusive,
         )
@@ -177,8 +213,6 @@ async def _duckdb(request: Request[PreviewDatasetColumnCommand], table_name: str
     preview = CursorPreview(engine.value, table_named(parts), column, private=private)
     place = engine.placement.place if private else Place.CELL_THREAD
     try:
-        return await ask(
-            request, preview, place, exclusive=engine.exclusive, interrupt=preview.interrupt
-        )
+        return await _watched(request, preview, place, engine.exclusive)
     except NoSuchColumn:
         raise Refused(f"there is no column {column!r} in {table_name!r}") from None

@@ -15,6 +15,7 @@ from callboard.actors.requests import Refused
 from callboard.engines import Place
 from callboard.messages.commands import PreviewDatasetColumnCommand
 from callboard.messages.payloads import ColumnStats
+from callboard.testing.requests import DirectRequest
 from tests.actors.datasets.frames import LIBRARIES, make
 from tests.actors.datasets.support import Abandoning, preview
 
@@ -234,3 +235,30 @@ async def test_a_cancelled_preview_of_a_relation_gives_the_cell_thread_back() ->
     await cancelled(command, relation=connection.sql(ENDLESS))
     assert connection.execute("SELECT 1").fetchall() == [(1,)]
     connection.close()
+
+
+async def test_a_preview_says_how_far_it_is_and_duckdb_how_far_a_query_is(
+    duckdb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callboard.actors.datasets.previews.EVERY_SECONDS", 0.01)
+    duckdb.execute("CREATE TABLE large AS SELECT hash(range) % 4000000 AS x FROM range(5000000)")
+    try:
+        request = DirectRequest(PreviewDatasetColumnCommand("duckdb", "memory", "large", "x"), {})
+        await DatasetsAnswers().answer(request)
+        bar = "SELECT current_setting('enable_progress_bar')"
+        assert duckdb.execute(bar).fetchall() == [(False,)], "of the notebook's own connection"
+    finally:
+        duckdb.execute("DROP TABLE large")
+    told = [done for _, done, _ in request.steps]
+    assert {(unit, total) for unit, _, total in request.steps} == {("percent", 100)}
+    assert set(told) - {0, 25, 50, 75, 100}, "more than whole steps"
+    assert told[-1] >= 50
+    assert max(told) <= 100
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow", "pandas"])
+async def test_a_preview_of_a_dataframe_says_which_steps_are_done(library: str) -> None:
+    command = PreviewDatasetColumnCommand("local", "memory", "frame", "integer")
+    request = DirectRequest(command, {"frame": make(library)})
+    await DatasetsAnswers().answer(request)
+    assert request.steps == [("percent", done, 100) for done in (25, 50, 75)]
