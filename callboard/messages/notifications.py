@@ -514,8 +514,8 @@ class CommandProgressNotification:
     """How far a command is that takes long, told twice a second at most.
 
     ``done`` of ``total`` have been done, in the unit that ``unit`` names: ``bytes``, ``schemas``,
-    ``files`` or ``percent``. ``total`` is None where nobody knows it. ``type`` and ``id`` are those of the command, as in
-    `CommandSettledNotification`.
+    ``files`` or ``percent``. ``total`` is None where nobody knows it. ``type`` and ``id`` are those
+    of the command, as in `CommandSettledNotification`.
     """
 
     op: Literal["command-progress"] = attrs.field(default="command-progress", init=False)
