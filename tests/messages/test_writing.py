@@ -274,6 +274,10 @@ def test_an_example_of_a_listing_is_small(cls: type[Notification]) -> None:
     small()
 
 
+def by_name(tables: list[DataTable]) -> dict[str, DataTable]:
+    return {table.name: table for table in tables}
+
+
 @pytest.mark.parametrize(
     ("value", "large"),
     [
@@ -289,8 +293,11 @@ def test_an_example_of_a_listing_is_small(cls: type[Notification]) -> None:
         ),
         ([Hooked(1)], True),
         (endless(), True),
-        (many_tables(50), False),
-        (many_tables(1000), True),
+        # A table is worth eleven values, and one in the list.
+        (many_tables(SMALL // 12), False),
+        (many_tables(SMALL // 11 + 1), True),
+        (by_name(many_tables(SMALL // 12)), False),
+        (by_name(many_tables(SMALL // 11 + 1)), True),
     ],
 )
 def test_large_is_what_takes_long_or_may(value: object, large: bool) -> None:
