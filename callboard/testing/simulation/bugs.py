@@ -291,7 +291,7 @@ _BUGS = (
         "forgotten leftovers",
         "a stop does not settle what it cancels",
         _stop_forgets_the_queue,
-        300,
+        30,
     ),
     Bug("hasty stop", "a stop throws away what is queued", _hasty_stop, 30),
     Bug("lost settlement", "a queued command that is cancelled never ends", _lost_settlement, 30),

@@ -87,6 +87,8 @@ class Scenario:
         if abrupt:
             end = rng.uniform(0, steps[-1].at)
             steps = [step for step in steps if step.at <= end]
+            if rng.random() < 0.5:
+                steps += author.backlog(end)
         workload = Workload(notebook, steps)
         return cls(seed, workload, calm, plan, everything, not packages, abrupt)
 

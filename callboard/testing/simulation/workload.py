@@ -187,6 +187,13 @@ class Author:
             ]
         return steps
 
+    def backlog(self, at: float) -> list[Step]:
+        """Write a command that takes longer than a stop waits, and others behind it that never get their turn."""
+        rng = self.rng
+        endless = Step(at, "mallory", Send(self.run("await asyncio.sleep(600)")))
+        behind = [self.command_for(rng.choice(("ui", "functions", "notebook"))) for _ in range(3)]
+        return [endless, *(Step(at, rng.choice(_CLIENTS), Send(command)) for command in behind)]
+
     def new(self, kind: str) -> str:
         """Make a new identifier."""
         self._numbered += 1
