@@ -52,6 +52,8 @@ class OwnedProcess:
     capture: DescriptorCapture
     cell_thread: CellThread = attrs.field(factory=CellThread)
     gate: InterruptGate = attrs.field(factory=InterruptGate)
+    collect_as_usual: Callable[[], object] = lambda: None
+    """Has Python look for garbage as often as it does by itself."""
     own_process: bool = attrs.field(default=True, init=False)
     _wiring: Wiring | None = attrs.field(default=None, init=False)
 
@@ -103,6 +105,7 @@ class OwnedProcess:
         What it prints goes through the descriptors it has inherited, and so to the cell. The kernel's own streams are
         no way for it: their locks may have been held by a thread that it does not have.
         """
+        self.collect_as_usual()
         if self._wiring is None:
             return
         sys.stdout, sys.stderr = _unbuffered(1), _unbuffered(2)
@@ -132,7 +135,7 @@ def run_kernel_process(main: Callable[[OwnedProcess], Awaitable[T]]) -> T:
     """Run ``main`` under trio on a second thread while this one, the main thread, runs user code.
 
     ``main`` gets the surroundings to pass to ``open_kernel``. Returns, or raises, what ``main`` does, with signal
-    handler, descriptors and switch interval put back.
+    handler, descriptors, switch interval and garbage collector put back.
 
     Raises:
         RuntimeError: not called on the main thread; the caller's fault.
@@ -222,7 +225,7 @@ def _owned_process() -> Iterator[OwnedProcess]:
         process.gate.rearm = rearm
         sys.setswitchinterval(SWITCH_INTERVAL)
         try:
-            with full_collections_put_off():
+            with full_collections_put_off() as process.collect_as_usual:
                 yield process
         finally:
             sys.setswitchinterval(interval)

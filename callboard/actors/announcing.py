@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import attrs
 import trio
+
+from callboard.actors.requests import Refused, Request
+
+_log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.1
 """How long after a run a domain is told of what it bound, and how often at most."""
@@ -18,7 +25,7 @@ class Watch:
     interesting: Callable[[type], bool]
     """Whether values of a type are worth it. Called on the cell thread after every cell, so it has to be quick."""
     message: Callable[[frozenset[str]], object]
-    """Makes the internal message that names the variables."""
+    """Makes the internal message that names the variables. What it raises is logged, and nobody is told then."""
     built_in: str | None = None
     """The name of what is there without a variable, and may have changed where a cell's SQL changes a catalog."""
 
@@ -38,6 +45,7 @@ class Announcer:
     """Called when what was gathered has been posted."""
     _gathered: dict[Watch, frozenset[str]] = attrs.field(factory=dict, init=False)
     _some: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
 
     @property
     def waiting(self) -> bool:
@@ -57,6 +65,8 @@ class Announcer:
 
     def gather(self, names: Mapping[Watch, frozenset[str]]) -> None:
         """Have domains told of variables. Not a checkpoint; for the trio thread, as the rest is."""
+        if self._closed:
+            return
         for watch, more in names.items():
             self._gathered[watch] = self._gathered.get(watch, frozenset()) | more
             self._some.set()
@@ -65,8 +75,16 @@ class Announcer:
         """Tell the domains at once of what has been gathered. Not a checkpoint."""
         gathered, self._gathered = self._gathered, {}
         for watch, names in gathered.items():
-            self.post(watch.message(names))
+            try:
+                self.post(watch.message(names))
+            except Exception:
+                _log.exception("a domain cannot be told of %s", ", ".join(sorted(names)))
         self.on_told()
+
+    def close(self) -> None:
+        """Tell the domains a last time; nothing is gathered any more. Not a checkpoint."""
+        self._closed = True
+        self.tell()
 
     async def run(self) -> None:
         """Tell the domains, now and then; for ever."""
@@ -75,3 +93,22 @@ class Announcer:
             await trio.sleep(GATHER_SECONDS)
             self._some = trio.Event()
             self.tell()
+
+
+async def bound(request: Request[Any], names: Iterable[str], wait: float) -> dict[str, Any]:
+    """Return the values of variables that have been bound. A checkpoint.
+
+    What vanished is left out, and so is, after ``wait`` seconds, what a cell is still to bind again: whoever is told of
+    it will be told again then.
+    """
+    values: dict[str, Any] = {}
+
+    async def look_up(name: str) -> None:
+        with suppress(Refused):
+            values[name] = await request.variable(name)
+
+    with trio.move_on_after(wait):
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(look_up, name)
+    return values

@@ -13,7 +13,7 @@ QUIET_SECONDS = 1.0
 
 @attrs.frozen
 class Quiet:
-    """Tells when nothing has been asked for `QUIET_SECONDS` and nothing is under way. Trio thread only."""
+    """Tells when nothing has been asked for, and nothing was under way, for `QUIET_SECONDS`. Trio thread only."""
 
     accepted: Callable[[], int]
     """How many commands have been accepted until now."""
@@ -22,7 +22,11 @@ class Quiet:
 
     async def come(self) -> None:
         """Wait for a quiet moment, which may never come. A checkpoint."""
-        before = -1
-        while (accepted := self.accepted()) != before or self.in_flight():
-            before = accepted
+        before: int | None = None
+        while True:
+            # Not so long as something is under way: whoever waits for it is about to go on.
+            now = None if self.in_flight() else self.accepted()
+            if now is not None and now == before:
+                return
+            before = now
             await trio.sleep(QUIET_SECONDS)

@@ -127,9 +127,8 @@ async def open_kernel(
                 await nursery.start(parts.supervisor.run)
                 nursery.start_soon(parts.deliver_console)
                 nursery.start_soon(parts.announcer.run)
-                if surroundings.own_process:
-                    sweeper = Sweeper(surroundings.cell_thread.submit, parts.quiet)
-                    nursery.start_soon(sweeper.run)
+                if parts.sweeper is not None:
+                    nursery.start_soon(parts.sweeper.run)
                 if parts.files is not None:
                     nursery.start_soon(remove_on_time, parts.files)
                 try:
@@ -333,7 +332,7 @@ def _assemble(
         host=host,
         engine=engine,
         announcer=announcer,
-        quiet=quiet,
+        sweeper=Sweeper(host, quiet) if surroundings.own_process else None,
         reads=reads,
         files=files,
         stdin=stdin,

@@ -128,6 +128,7 @@ class Kernel:
             ):
                 announce_waiting(self._turns, envelope.message)
         elif kind is StopKernelCommand:
+            self._parts.announcer.tell()
             self._router.close("the kernel was told to stop")
         return envelope
 
@@ -253,6 +254,7 @@ class Kernel:
         self._parts.stdin.close()
         drain, kill = self._patience
         self.report = await self._supervisor.stop(drain, kill)
+        self._parts.announcer.close()
         return self.report
 
     # What ends a command.

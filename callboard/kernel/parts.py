@@ -18,7 +18,7 @@ from callboard.actors.notebook.reads import NotebookReads
 from callboard.actors.notebook.stdin import Stdin
 from callboard.actors.notebook.surroundings import Wiring
 from callboard.actors.outbox import Outbox
-from callboard.actors.quiet import Quiet
+from callboard.garbage import Sweeper
 from callboard.messages.commands import command_tag
 from callboard.messages.notifications import Notification
 from callboard.runtime import Broadcaster, Ingress, Lane, Ledger, Router, Supervisor
@@ -42,7 +42,8 @@ class Parts:
     host: NotebookHost
     engine: Engine
     announcer: Announcer
-    quiet: Quiet
+    sweeper: Sweeper | None
+    """Looks for garbage, in a process that is the kernel's own."""
     reads: NotebookReads
     files: VirtualFiles | None
     stdin: Stdin

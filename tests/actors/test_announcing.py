@@ -10,13 +10,18 @@ import attrs
 import pytest
 import trio
 
-from callboard.actors.announcing import GATHER_SECONDS, Announcer, Watch
+from callboard.actors.announcing import GATHER_SECONDS, Announcer, Watch, bound
 from callboard.actors.answering import RequestDomain
 from callboard.actors.requests import NamesConflation, Request
 from callboard.kernel import Kernel, open_kernel
-from callboard.messages.commands import StorageDownloadCommand, StorageListEntriesCommand
+from callboard.messages.commands import (
+    StopKernelCommand,
+    StorageDownloadCommand,
+    StorageListEntriesCommand,
+)
 from callboard.messages.notifications import Notification
 from callboard.testing.driver import execute, tick
+from callboard.testing.requests import DirectRequest
 from callboard.testing.simulation.cells import SimulatedSurroundings
 
 
@@ -48,6 +53,32 @@ def test_each_is_told_of_what_it_wants_to_know(announcer: Announcer, posted: lis
     announcer.gather(announcer.interesting({"c": str}, True))
     announcer.tell()
     assert posted == [Look(frozenset({"a"})), ["a", "b", "built-in", "c"]]
+
+
+def test_who_cannot_be_told_keeps_nobody_else_from_it(
+    posted: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(names: frozenset[str]) -> object:
+        raise ValueError("not these")
+
+    announcer = Announcer([Watch(is_number, refuse), Watch(is_number, Look)], posted.append)
+    told: list[None] = []
+    announcer.on_told = lambda: told.append(None)
+    announcer.gather(announcer.interesting({"a": int}, False))
+    announcer.tell()
+    assert posted == [Look(frozenset({"a"}))]
+    assert told == [None]
+    assert "a domain cannot be told of a" in caplog.text
+
+
+def test_one_that_is_closed_gathers_nothing_any_more(
+    announcer: Announcer, posted: list[object]
+) -> None:
+    announcer.gather(announcer.interesting({"a": int}, False))
+    announcer.close()
+    assert posted == [Look(frozenset({"a"})), ["a"]]
+    announcer.gather(announcer.interesting({"b": int}, False))
+    assert not announcer.waiting
 
 
 def test_what_nobody_wants_to_know_is_not_gathered() -> None:
@@ -155,3 +186,38 @@ async def test_a_kernel_that_stops_tells_of_what_has_been_bound_by_then(
     await kernel.stop()
     assert [values for _, values in lookers.seen] == [{"n": 1}]
     assert trio.current_time() == before
+
+
+async def test_a_command_to_stop_comes_after_what_has_been_bound_before_it(
+    kernel: Kernel, lookers: Lookers, autojump_clock: Any
+) -> None:
+    await kernel.ask(execute({"a": "n = 1"}))
+    await kernel.ask(StopKernelCommand())
+    await kernel.wait_idle()
+    assert [values for _, values in lookers.seen] == [{"n": 1}]
+
+
+async def test_a_kernel_is_idle_after_a_stop_in_which_something_was_bound(
+    kernel: Kernel, lookers: Lookers, autojump_clock: Any
+) -> None:
+    kernel.post(execute({"a": "import asyncio\nawait asyncio.sleep(1)\nn = 1"}))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(kernel.wait_idle)
+        await kernel.stop()
+    await kernel.wait_idle()
+    assert lookers.seen == [], "the kernel took nothing any more by then"
+
+
+async def test_variables_that_were_bound_are_looked_up_together_and_for_a_while(
+    autojump_clock: Any,
+) -> None:
+    @attrs.define(eq=False)
+    class Slowly(DirectRequest[Any]):
+        async def variable(self, name: str) -> object:
+            await trio.sleep({"a": 0.5, "b": 100.0, "c": 0.6}.get(name, 0.0))
+            return await super().variable(name)
+
+    before = trio.current_time()
+    request = Slowly(Look(frozenset()), {"a": 1, "b": 2, "c": 3})
+    assert await bound(request, ["a", "b", "c", "gone"], 1.0) == {"a": 1, "c": 3}
+    assert trio.current_time() - before == pytest.approx(1.0)

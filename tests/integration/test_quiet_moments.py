@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any
 
 import attrs
+import pytest
 import trio
 import trio.testing
 from outcome import Outcome as End
 from outcome import capture
 
+from callboard.actors.announcing import Watch
 from callboard.actors.answering import RequestDomain
-from callboard.actors.quiet import QUIET_SECONDS
+from callboard.actors.quiet import QUIET_SECONDS, Quiet
 from callboard.actors.requests import Request
 from callboard.kernel import Kernel, open_kernel
 from callboard.kernel.outside import Outside
@@ -26,6 +28,7 @@ from callboard.messages.commands import (
 from callboard.messages.ids import RequestId, VariableName
 from callboard.messages.notifications import Notification, StorageDownloadReadyNotification
 from callboard.runtime import Outcome
+from callboard.testing.driver import execute
 from callboard.testing.simulation.cells import SimulatedSurroundings
 
 
@@ -110,3 +113,49 @@ async def test_what_fails_at_a_quiet_moment_is_nobodys_fault(autojump_clock: Any
         assert (await kernel.ask(download(1))).outcome is Outcome.COMPLETED
         restarts = {actor.name: actor.restarts for actor in kernel.status().actors.actors}
         assert restarts["storage"] == 0
+
+
+async def test_a_second_in_which_something_ended_is_not_quiet(autojump_clock: Any) -> None:
+    accepted, under_way = 1, 1
+    began = trio.current_time()
+    quiet = Quiet(lambda: accepted, lambda: under_way)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(quiet.come)
+        await trio.sleep(2.9 * QUIET_SECONDS)
+        under_way = 0
+    assert trio.current_time() - began == pytest.approx(4 * QUIET_SECONDS)
+
+
+async def test_it_is_not_quiet_while_a_domain_is_to_be_told_of_what_was_bound(
+    autojump_clock: Any,
+) -> None:
+    asked: list[int] = []
+
+    class Watched(Leaver):
+        async def answer(self, request: Request[Any]) -> Notification | None:
+            if request.command == "look":
+                asked.append(len(calls))
+                return None
+            return await super().answer(request)
+
+    calls: list[None] = []
+    domain = RequestDomain(
+        "storage",
+        (StorageListEntriesCommand, StorageDownloadCommand),
+        Watched(partial(calls.append, None)),
+        internal=(str,),
+        watch=Watch(lambda kind: kind is int, lambda _: "look"),
+    )
+    async with open_kernel(
+        surroundings=SimulatedSurroundings(),
+        domains=[domain],
+        outside=Outside(threads=lambda _: AtOnce()),
+    ) as kernel:
+        await kernel.ask(download())
+        # Ends shortly before the second is over.
+        await kernel.ask(
+            execute({"a": f"import asyncio\nawait asyncio.sleep({QUIET_SECONDS - 0.05})\nn = 1"})
+        )
+        await trio.sleep(4 * QUIET_SECONDS)
+    assert asked == [0]
+    assert calls == [None]

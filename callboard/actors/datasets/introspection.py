@@ -13,6 +13,7 @@ from typing import Any, Final
 import attrs
 import trio
 
+from callboard.actors.announcing import bound
 from callboard.actors.datasets.contained import ask
 from callboard.actors.datasets.failures import is_failure
 from callboard.actors.datasets.frames import Frame, frame_kind
@@ -83,7 +84,8 @@ async def introspect(
         with contextlib.suppress(Refused):
             built_in = await ask(request, default_engine)
             engines[built_in.placement.place] = [built_in]
-    for name, value in sorted((await _values(request, wait)).items(), key=itemgetter(0)):
+    values = await bound(request, request.command.names - DEFAULT_ENGINE_NAMES, wait)
+    for name, value in sorted(values.items(), key=itemgetter(0)):
         kind = frame_kind(type(value))
         if kind is not None:
             frames.setdefault(_GROUPS[kind], []).append((name, value, kind))
@@ -98,20 +100,6 @@ async def introspect(
             # How long it takes until no cell runs says nothing of the engine.
             limit = patience if place is Place.ANY_THREAD else math.inf
             nursery.start_soon(_announce_engines, request, alike, depth, limit)
-
-
-async def _values(request: Request[Introspect], wait: float) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-
-    async def look_up(name: str) -> None:
-        with contextlib.suppress(Refused):
-            values[name] = await request.variable(name)
-
-    with trio.move_on_after(wait):
-        async with trio.open_nursery() as nursery:
-            for name in request.command.names - DEFAULT_ENGINE_NAMES:
-                nursery.start_soon(look_up, name)
-    return values
 
 
 async def _announce_frames(

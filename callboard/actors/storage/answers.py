@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 import attrs
 
+from callboard.actors.announcing import bound
 from callboard.actors.requests import Refused, Request
 from callboard.actors.storage.addresses import AddressPolicy
 from callboard.actors.storage.backends import backend_of
@@ -50,6 +52,8 @@ class StorageAnswers:
     files: VirtualFiles | None
     policy: AddressPolicy = attrs.field(factory=AddressPolicy)
     max_download_bytes: int = MAX_FILE_BYTES
+    wait: float = 1.0
+    """Seconds that the announcement of variables waits for those which a cell is to bind again."""
     _bookmarks: Bookmarks = attrs.field(factory=Bookmarks, init=False)
 
     def reads(self, command: StorageMessage) -> Iterable[str]:
@@ -125,12 +129,8 @@ class StorageAnswers:
 
     async def _introspect(self, request: Request[Any], command: Introspect) -> None:
         namespaces: list[StorageNamespace] = []
-        for name in sorted(command.names):
-            try:
-                value = await request.variable(name)
-            except Refused:
-                # It has gone since; whatever took it away has been told of.
-                continue
+        values = await bound(request, command.names, self.wait)
+        for name, value in sorted(values.items(), key=itemgetter(0)):
             if not interesting(type(value)):
                 continue
             described = await self._describe(request, value, VariableName(name))
