@@ -16,6 +16,8 @@ EXTRAS = (
     "sqlglot==30.30.0",
 )
 """What the notebooks of these scenarios import; the same for every kernel."""
+LEAD = 5.0
+"""Seconds of the same drag before anything is slow, to compare with: a machine changes from one run to the next."""
 ROWS = 30_000_000
 TABLES = 1_000
 
@@ -95,17 +97,18 @@ path = _path
 
 def data_scenarios(name: str, cells: Wire) -> list[Scenario]:
     """A drag beside a slow backend of each kind; ``name`` ends the names of scenarios."""
+    first = 0.5 + LEAD
 
     def beside(
         what: str, text: str, more: dict[str, str], commands: list[Timed], seconds: float
     ) -> Scenario:
         return Scenario(
             what + name,
-            f"60 Hz drag; one second in, {text}",
+            f"60 Hz drag; {LEAD:g} s in, {text}",
             {**cells, **more},
-            Drag(start=0.5, seconds=seconds, rate=60.0),
+            Drag(start=0.5, seconds=LEAD + seconds, rate=60.0),
             commands=commands,
-            disturbed=1.5,
+            disturbed=first,
             undisturbed="idle" + name,
         )
 
@@ -119,16 +122,16 @@ def data_scenarios(name: str, cells: Wire) -> list[Scenario]:
         beside(
             "listing",
             f"a database that somebody else has locked takes {HANGING:g} s to list its tables",
-            {"engine": ENGINE, "lock": LOCK.format(seconds=HANGING + 1.5)},
-            [Timed(1.5, tables("listing", "catalogue"), [replied("sql-table-list-preview")])],
-            HANGING + 3,
+            {"engine": ENGINE, "lock": LOCK.format(seconds=HANGING + first)},
+            [Timed(first, tables("listing", "catalogue"), [replied("sql-table-list-preview")])],
+            HANGING + 1,
         ),
         beside(
             "storage",
             f"a web server takes {HANGING:g} s to list its files",
             {"bucket": WEB},
-            [Timed(1.5, files("listing", "bucket"), [replied("storage-entries")])],
-            HANGING + 3,
+            [Timed(first, files("listing", "bucket"), [replied("storage-entries")])],
+            HANGING + 1,
         ),
         beside(
             "preview",
@@ -136,16 +139,16 @@ def data_scenarios(name: str, cells: Wire) -> list[Scenario]:
             {"frame": FRAME},
             [
                 Timed(at, column("frame", "number"), [{"op": "data-column-preview"}])
-                for at in (1.5, 2.5, 3.5)
+                for at in (first, first + 1, first + 2)
             ],
-            HANGING,
+            HANGING - 1,
         ),
         beside(
             "catalogue",
             f"a cell makes an engine with {TABLES:,} tables, four times",
             {"tables": BIG_CATALOGUE},
-            [Timed(at, made, discovered) for at in (1.5, 2.5, 3.5, 4.5)],
-            HANGING,
+            [Timed(first + number, made, discovered) for number in range(4)],
+            HANGING - 1,
         ),
     ]
 

@@ -11,6 +11,10 @@ from benchmarks.scenario import Result, Scenario, percentile
 
 DISTURBED = 1.2
 """How many times as long as in an idle kernel 99 of 100 ticks may take beside a disturbance."""
+LEAD = 3.0
+"""Seconds of a drag before its disturbance that are enough to compare with; else an idle drag is."""
+SETTLING = 1.0
+"""Seconds at the start of a drag that are left out of that."""
 SUPERFLUOUS_RUNS = 5
 """How many runs of a cell more than fit into the time of the drag."""
 LAST_VALUE = 0.15
@@ -25,6 +29,8 @@ class Figures:
 
     scenario: Scenario
     results: Sequence[Result]
+    window: tuple[float, float] | None = None
+    """The part of the scenario that is looked at; None: beside a disturbance, that; else the whole."""
 
     @property
     def kernel(self) -> str:
@@ -39,12 +45,23 @@ class Figures:
         """The 99th percentile of each round."""
         return [percentile(self._of(result), 0.99) for result in self.results]
 
+    @property
+    def before(self) -> Figures | None:
+        """The same drags before their disturbance; None if that is too short a time to compare with."""
+        scenario = self.scenario
+        since = scenario.drag.start + SETTLING
+        if scenario.disturbed is None or scenario.disturbed - since < LEAD:
+            return None
+        return attrs.evolve(self, window=(since, scenario.disturbed))
+
     def worst(self, name: str) -> float:
         """The largest of a figure of the summary over all rounds; infinite if one has none."""
         figures = [result.summary[name] for result in self.results]
         return max(float("inf") if figure is None else float(figure) for figure in figures)
 
     def _of(self, result: Result) -> list[float]:
+        if self.window is not None:
+            return result.waits(*self.window)
         if self.scenario.disturbed is None:
             return result.waits()
         ends = [
@@ -70,7 +87,7 @@ def verdicts(figures: Mapping[str, Figures]) -> list[Verdict]:
     """Judge one kernel by its figures of each scenario."""
     found = [_last_value(figures.values())]
     for name, of_scenario in figures.items():
-        idle = figures.get(of_scenario.scenario.undisturbed or "")
+        idle = of_scenario.before or figures.get(of_scenario.scenario.undisturbed or "")
         if idle is not None:
             found.append(_undisturbed(of_scenario, idle))
         if of_scenario.scenario.interleaved is not None:
@@ -91,7 +108,8 @@ def _last_value(figures: Iterable[Figures]) -> Verdict:
 
 
 def _undisturbed(figures: Figures, idle: Figures) -> Verdict:
-    requirement = f"{figures.scenario.name}: p99 within {DISTURBED} x idle"
+    compared = "idle" if idle.window is None else "the same drag before"
+    requirement = f"{figures.scenario.name}: p99 within {DISTURBED} x {compared}"
     waits = figures.waits()
     failed = [
         str(answer) for result in figures.results for answer in result.answers if answer.failure

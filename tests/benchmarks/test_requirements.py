@@ -52,6 +52,18 @@ def test_ticks_outside_a_disturbance_do_not_count() -> None:
     ]
 
 
+def test_a_disturbance_with_enough_of_a_lead_is_compared_with_that() -> None:
+    scenario = attrs.evolve(HUNG, drag=Drag(0.0, 6.0, 100.0), disturbed=5.0)
+    idle = played(IDLE, [0.010] * 100)  # on a machine that was quicker then
+    settling, lead = [0.9] * 100, [0.020] * 400
+    fine = played(scenario, [*settling, *lead, *[0.0239] * 100])
+    assert met(idle, fine)["p99 within"]
+    assert not met(idle, played(scenario, [*settling, *lead, *[0.0241] * 100]))["p99 within"]
+    assert [v.requirement for v in verdicts({"hung-5ms": fine})][1:] == [
+        "hung-5ms: p99 within 1.2 x the same drag before"
+    ]
+
+
 def test_a_disturbance_that_never_was_is_no_pass() -> None:
     refused = Answer("listing", 0.5, 0.501, "rejected: no such domain")
     figures = played(HUNG, [0.01] * 50, answers=[refused])
