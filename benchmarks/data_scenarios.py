@@ -17,7 +17,7 @@ EXTRAS = (
 )
 """What the notebooks of these scenarios import; the same for every kernel."""
 LEAD = 5.0
-"""Seconds of the same drag before anything is slow, to compare with: a machine changes from one run to the next."""
+"""Seconds of the same drag before anything is slow, which are idle ones."""
 ROWS = 30_000_000
 TABLES = 1_000
 
