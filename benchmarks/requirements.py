@@ -116,7 +116,7 @@ def _idle(name: str | None, figures: Mapping[str, Figures]) -> list[Figures]:
 
     A shared machine changes from one minute to the next, and one drag alone says little of an idle kernel.
     """
-    if name not in figures:
+    if name is None or name not in figures:
         return []
     leads = [
         of_scenario.before
