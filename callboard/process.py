@@ -105,9 +105,9 @@ class OwnedProcess:
         What it prints goes through the descriptors it has inherited, and so to the cell. The kernel's own streams are
         no way for it: their locks may have been held by a thread that it does not have.
         """
-        self.collect_as_usual()
         if self._wiring is None:
             return
+        self.collect_as_usual()
         sys.stdout, sys.stderr = _unbuffered(1), _unbuffered(2)
         self._wiring.stdin.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
