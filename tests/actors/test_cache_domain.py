@@ -102,6 +102,24 @@ async def test_clearing_tells_how_many_files_are_gone(notebook: Driver, tmp_path
     assert request.steps == [("files", number, None) for number in range(1, 8)]
 
 
+async def test_a_store_that_an_author_derives_from_ours_is_cleared_its_own_way(
+    notebook: Driver, tmp_path: Path
+) -> None:
+    notebook.share(path=str(tmp_path))
+    heard = await notebook.run(
+        i="from callboard.caching.files import FileStore\nfrom callboard.caching.store import TieredStore",
+        files="class Own(FileStore):\n    def clear(self): return super().clear() * 0 + 7\n"
+        "own = Own(path, 'own')",
+        tiers="class Tiers(TieredStore):\n    def clear(self): return super().clear() * 0 + 30\n"
+        "tiers = Tiers(FileStore(path, 'first'), FileStore(path, 'second'))",
+        a="@cb.persistent_cache(store=own)\ndef one(x): return x\none(1)",
+        b="@cb.persistent_cache(store=tiers)\ndef two(x): return x\ntwo(1)",
+    )
+    assert len(entries(tmp_path)) == 3, heard.trace
+    assert await clear(notebook) == 37
+    assert entries(tmp_path) == {}
+
+
 async def test_other_names_in_the_folder_are_counted_and_left(
     notebook: Driver, tmp_path: Path
 ) -> None:
