@@ -9,6 +9,7 @@ import trio
 
 QUIET_SECONDS = 1.0
 """For how long nothing has to have been asked of the kernel; a hand that drags a slider rests less than that."""
+_LOOK_SECONDS = QUIET_SECONDS / 4
 
 
 @attrs.frozen
@@ -23,10 +24,12 @@ class Quiet:
     async def come(self) -> None:
         """Wait for a quiet moment, which may never come. A checkpoint."""
         before: int | None = None
+        since = trio.current_time()
         while True:
             # Not so long as something is under way: whoever waits for it is about to go on.
             now = None if self.in_flight() else self.accepted()
-            if now is not None and now == before:
+            if now is None or now != before:
+                before, since = now, trio.current_time()
+            elif trio.current_time() - since >= QUIET_SECONDS:
                 return
-            before = now
-            await trio.sleep(QUIET_SECONDS)
+            await trio.sleep(_LOOK_SECONDS)
