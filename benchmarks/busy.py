@@ -3,9 +3,10 @@
     python -m benchmarks.busy [--vs marimo==0.23.7] [--quick]
 
 A cell runs for 5 s. Meanwhile the names of secrets, the files of a storage, the tables of a database behind a pool
-and a check of a query are asked for, ten times a second each. Every kernel is a process of its own and plays the
-scenario once a round. The exit status tells whether callboard answered 99 of 100 requests of every kind within 50 ms,
-except with --quick.
+and a check of a query are asked for, ten times a second each. The cell begins 2.5 s after the notebook has run: what is
+left for a quiet moment, such as loading the parser of SQL, has been done by then and is not what is measured. Every
+kernel is a process of its own and plays the scenario once a round. The exit status tells whether callboard answered 99
+of 100 requests of every kind within 50 ms, except with --quick.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ WITHIN = 0.05
 """Seconds in which 99 of 100 requests have to be answered."""
 RATE = 10
 """Requests of each kind a second."""
+LEAD = 2.5
+"""Seconds before the cell begins to run."""
 
 
 def scenario(seconds: float) -> Scenario:
@@ -36,9 +39,9 @@ def scenario(seconds: float) -> Scenario:
         "cellIds": ["busy"],
         "codes": [f"time.sleep({seconds})"],
     }
-    commands = [Timed(0.5, run)]
+    commands = [Timed(LEAD, run)]
     for step in range(round(seconds * RATE * 0.8)):
-        at, name = 0.6 + step / RATE, f"request-{step}"
+        at, name = LEAD + 0.1 + step / RATE, f"request-{step}"
         keys = {"type": "list-secret-keys", "requestId": name}
         check = {
             "type": "validate-sql",
