@@ -88,20 +88,18 @@ class Sweeper:
         accepted = self.quiet.accepted()
         took = 0.0
 
-        def collect() -> int:
+        def collect() -> None:
             nonlocal took
             if self.quiet.accepted() != accepted:
-                return LITTLE
+                return
             before = time.perf_counter()
-            try:
-                return gc.collect()
-            finally:
-                took = time.perf_counter() - before
+            found = gc.collect()
+            took = time.perf_counter() - before
+            self._due = min(2 * self._due, RARELY) if found < LITTLE else DUE
 
         try:
-            found = await self.host.between_cells(collect, limit=PATIENCE)
+            await self.host.between_cells(collect, limit=PATIENCE)
         except Exception as error:
             _log.warning("garbage was not looked for to the end: %s", type(error).__name__)
             return PATIENCE
-        self._due = min(2 * self._due, RARELY) if found < LITTLE else DUE
         return took

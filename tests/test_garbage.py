@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
-import attrs
 import pytest
 import trio
+import trio.testing
 
 from callboard.actors.quiet import QUIET_SECONDS, Quiet
 from callboard.garbage import (
@@ -28,33 +28,11 @@ from callboard.garbage import (
     Sweeper,
     full_collections_put_off,
 )
+from callboard.testing.host import FakeHost
 
 pytestmark = pytest.mark.skipif(
     gc.get_threshold()[2] == 0, reason="this Python looks through everything little by little"
 )
-
-
-@attrs.define(eq=False)
-class Host:
-    """Calls functions at once, where it is asked; or never, while a cell keeps its thread."""
-
-    calls: int = 0
-    busy: bool = False
-    waiting: list[Callable[[], Any]] = attrs.field(factory=list)
-
-    async def between_cells(
-        self,
-        function: Callable[[], Any],
-        *,
-        limit: float,
-        interrupt: Callable[[], object] | None = None,
-    ) -> Any:
-        await trio.lowlevel.checkpoint()
-        self.calls += 1
-        if self.busy:
-            self.waiting.append(function)
-            await trio.sleep_forever()
-        return function()
 
 
 @pytest.fixture
@@ -83,7 +61,7 @@ def lost_in_the_oldest_generation() -> weakref.ref[Cycle]:
 
 @pytest.mark.usefixtures("collector")
 async def test_garbage_is_found_at_a_quiet_moment_and_not_before(autojump_clock: Any) -> None:
-    host = Host()
+    host = FakeHost()
     accepted = 0
     sweeper = Sweeper(host, Quiet(lambda: accepted, lambda: 0))
     lost = lost_in_the_oldest_generation()
@@ -93,23 +71,23 @@ async def test_garbage_is_found_at_a_quiet_moment_and_not_before(autojump_clock:
             accepted += 1
             await trio.sleep(QUIET_SECONDS / 2)
         assert lost() is not None
-        assert host.calls == 0
+        assert len(host.calls) == 0
         await trio.sleep(2 * QUIET_SECONDS + REST)
         assert lost() is None
-        assert host.calls == 1
+        assert len(host.calls) == 1
         await trio.sleep(20 * REST)
-        assert host.calls == 1, "there is next to nothing to find"
+        assert len(host.calls) == 1, "there is next to nothing to find"
         nursery.cancel_scope.cancel()
 
 
 @pytest.mark.usefixtures("collector")
 async def test_a_notebook_may_switch_the_collector_off(autojump_clock: Any) -> None:
-    host = Host()
+    host = FakeHost()
     lost = lost_in_the_oldest_generation()
     gc.disable()
     with trio.move_on_after(10 * REST):
         await Sweeper(host, Quiet(lambda: 0, lambda: 0)).run()
-    assert host.calls == 0
+    assert len(host.calls) == 0
     assert lost() is not None
 
 
@@ -129,7 +107,7 @@ async def swept(seconds: float, *, garbage: int) -> list[float]:
     began = trio.current_time()
     times: list[float] = []
 
-    class Noting(Host):
+    class Noting(FakeHost):
         async def between_cells(self, function: Callable[[], Any], **options: Any) -> Any:
             times.append(trio.current_time() - began)
             found = await super().between_cells(function, **options)
@@ -161,14 +139,16 @@ async def test_what_finds_little_is_done_less_often(
 @pytest.mark.usefixtures("collector")
 async def test_a_sweep_that_comes_when_somebody_asks_again_is_left_out(autojump_clock: Any) -> None:
     accepted = 0
-    host = Host(busy=True)
+    host = FakeHost()
+    block = host.block("between_cells")
     lost = lost_in_the_oldest_generation()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Sweeper(host, Quiet(lambda: accepted, lambda: 0)).run)
-        await trio.sleep(10 * REST)
+        await block.reached.wait()
         accepted += 1
-        (collect,) = host.waiting
-        collect()
+        block.release()
+        await trio.testing.wait_all_tasks_blocked()
+        assert [call.outcome for call in host.calls] == ["returned"]
         assert lost() is not None
         nursery.cancel_scope.cancel()
 
@@ -177,14 +157,8 @@ async def test_a_sweep_that_comes_when_somebody_asks_again_is_left_out(autojump_
 async def test_a_sweep_that_fails_is_not_the_last(
     autojump_clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Failing(Host):
-        async def between_cells(self, function: Callable[[], Any], **options: Any) -> Any:
-            if not self.calls:
-                self.calls += 1
-                raise trio.TooSlowError
-            return await super().between_cells(function, **options)
-
-    host = Failing()
+    host = FakeHost()
+    host.fail("between_cells", trio.TooSlowError())
     lost = lost_in_the_oldest_generation()
     with trio.move_on_after(20 * PATIENCE / SHARE):
         await Sweeper(host, Quiet(lambda: 0, lambda: 0)).run()
