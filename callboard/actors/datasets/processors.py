@@ -49,7 +49,11 @@ class PolarsThreads:
         finally:
             with self._lock:
                 self._users -= 1
-                self._give_back([own] if self._users else list(self._moved))
+                if self._users:
+                    self._give_back([own])
+                else:
+                    self._give_back(list(self._moved))
+                    self._free_the_new()
 
     def _keep_off(self, threads: list[int]) -> None:
         everywhere = _allowed(os.getpid())
@@ -64,8 +68,6 @@ class PolarsThreads:
             before = self._moved.pop(thread, None)
             if before is not None and _allowed(thread) == _fewer(before):
                 _move(thread, before)
-        if not self._users:
-            self._free_the_new()
 
     def _free_the_new(self) -> None:
         """Have threads that one of ours has started run everywhere: they run where it could."""
