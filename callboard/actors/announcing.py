@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.1
 """How long after a run a domain is told of what it bound, and how often at most."""
+WAIT_SECONDS = 1.0
+"""For how long it waits then for variables that a cell is to bind again."""
 
 
 @attrs.frozen(eq=False)
@@ -95,7 +97,9 @@ class Announcer:
             self.tell()
 
 
-async def bound(request: Request[Any], names: Iterable[str], wait: float) -> dict[str, Any]:
+async def bound(
+    request: Request[Any], names: Iterable[str], wait: float = WAIT_SECONDS
+) -> dict[str, Any]:
     """Return the values of variables that have been bound. A checkpoint.
 
     What vanished is left out, and so is, after ``wait`` seconds, what a cell is still to bind again: whoever is told of

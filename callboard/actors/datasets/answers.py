@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import attrs
 
+from callboard.actors.announcing import WAIT_SECONDS
 from callboard.actors.datasets.contained import ask
 from callboard.actors.datasets.detectors import DETECTORS
 from callboard.actors.datasets.discovery import Surroundings, detect, take_surroundings
@@ -61,7 +62,7 @@ class DatasetsAnswers:
     """Takes a snapshot of the environment; called on a worker thread."""
     patience: float = 10.0
     """Seconds that an engine may take to be announced after a run."""
-    wait: float = 1.0
+    wait: float = WAIT_SECONDS
     """Seconds that the announcement of variables waits for those which a cell is to bind again."""
 
     def reads(self, command: Any) -> Iterable[str]:

@@ -52,8 +52,6 @@ class StorageAnswers:
     files: VirtualFiles | None
     policy: AddressPolicy = attrs.field(factory=AddressPolicy)
     max_download_bytes: int = MAX_FILE_BYTES
-    wait: float = 1.0
-    """Seconds that the announcement of variables waits for those which a cell is to bind again."""
     _bookmarks: Bookmarks = attrs.field(factory=Bookmarks, init=False)
 
     def reads(self, command: StorageMessage) -> Iterable[str]:
@@ -129,7 +127,7 @@ class StorageAnswers:
 
     async def _introspect(self, request: Request[Any], command: Introspect) -> None:
         namespaces: list[StorageNamespace] = []
-        values = await bound(request, command.names, self.wait)
+        values = await bound(request, command.names)
         for name, value in sorted(values.items(), key=itemgetter(0)):
             if not interesting(type(value)):
                 continue
